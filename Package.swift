@@ -1,0 +1,88 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+// epsim: a distributed expert-parallel Mixture-of-Experts simulator.
+
+import Foundation
+import PackageDescription
+
+/// oneDNN is optional: without its header the portable kernels are the only backend.
+/// `EPSIM_KERNELS=portable` builds without it even where it is installed.
+let hasOneDNN: Bool = {
+  if Context.environment["EPSIM_KERNELS"] == "portable" { return false }
+  return ["/usr/include", "/usr/local/include", "/opt/homebrew/include"]
+    .contains { FileManager.default.fileExists(atPath: $0 + "/oneapi/dnnl/dnnl.h") }
+}()
+
+/// Settings of every Swift target.
+let strict: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+]
+let kernelSettings = strict + (hasOneDNN ? [.define("EPSIM_ONEDNN")] : [])
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil)
+  -> Target
+{
+  .testTarget(
+    name: name, dependencies: dependencies, resources: resources, swiftSettings: strict)
+}
+
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+let argumentParser: Target.Dependency = .product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+  name: "epsim",
+  products: [
+    .executable(name: "epsim", targets: ["epsim"]),
+    .library(name: "MPI", targets: ["MPI"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    // C libraries and the shims that make them importable.
+    .systemLibrary(
+      name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev", "openmpi-bin"])]),
+    .target(name: "CMPIShim", dependencies: ["CMPI"]),
+    .target(name: "CKernels"),
+
+    // The house, lowest floor first; docs/architecture.md draws it, scripts/check-imports guards it.
+    .target(name: "MPI", dependencies: ["CMPIShim"], swiftSettings: strict),
+    .target(
+      name: "Kernels", dependencies: ["CKernels"] + (hasOneDNN ? ["CDNNLShim"] : []),
+      swiftSettings: kernelSettings),
+    module("Timing"),
+    module("MoE", [yams]),
+    module("Workloads", ["MoE"]),
+    module("CostModel", ["MoE"]),
+    module("Placement", ["CostModel", "Workloads", "MoE"]),
+    module(
+      "ExpertParallel",
+      ["MPI", "Kernels", "Placement", "CostModel", "Workloads", "MoE", "Timing"]),
+    module("Reporting", ["Placement", "CostModel", "Workloads", "MoE", "Timing"]),
+    .executableTarget(
+      name: "epsim",
+      dependencies: [
+        "Reporting", "ExpertParallel", "MPI", "Kernels", "Placement", "CostModel", "Workloads",
+        "MoE", "Timing", argumentParser, yams,
+      ],
+      swiftSettings: strict),
+  ],
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .c11
+)
+
+if hasOneDNN {
+  package.targets += [
+    .systemLibrary(name: "CDNNL", providers: [.apt(["libdnnl-dev"])]),
+    .target(
+      name: "CDNNLShim", dependencies: ["CDNNL"], linkerSettings: [.linkedLibrary("dnnl")]),
+  ]
+}
