@@ -74,6 +74,9 @@ let package = Package(
         "MoE", "Timing", argumentParser, yams,
       ],
       swiftSettings: strict),
+
+    tests("TimingTests", ["Timing"]),
+    tests("MoETests", ["MoE"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11

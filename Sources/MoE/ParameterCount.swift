@@ -19,10 +19,16 @@ public struct ParameterCount: Sendable, Equatable {
 
   public let lines: [Line]
 
+  private static let embedding = "embedding"
+
   /// All parameters.
   public var total: Int { lines.reduce(0) { $0 + $1.total } }
-  /// Parameters that one token uses.
+  /// Parameters that one token multiplies with: output head counted, embedding look-up not.
   public var active: Int { lines.reduce(0) { $0 + $1.active } }
+  /// The same with the embedding table, as some publications count (Mixtral's 12.9B).
+  public var activeWithEmbedding: Int {
+    active + (lines.first { $0.name == Self.embedding }?.total ?? 0)
+  }
   /// Floating-point operations of one token's forward pass, two per active parameter.
   ///
   /// Attention scores depend on the context length and are not included.
@@ -35,7 +41,7 @@ public struct ParameterCount: Sendable, Equatable {
     func add(_ name: String, _ total: Int, active: Int? = nil) {
       if total > 0 { lines.append(Line(name: name, total: total, active: active ?? total)) }
     }
-    add("embedding", model.vocabularySize * hidden, active: 0)
+    add(Self.embedding, model.vocabularySize * hidden, active: 0)
     add("attention", model.layerCount * Self.attentionParameters(model))
     add("layer norms", model.attention == .none ? 0 : (2 * model.layerCount + 1) * hidden)
     add("dense FFN", model.denseLayerCount * 3 * hidden * model.denseFFNSize)
