@@ -74,6 +74,11 @@ let package = Package(
         "MoE", "Timing", argumentParser, yams,
       ],
       swiftSettings: strict),
+
+    // What the tests of several modules share; needs the toolchain's Testing module.
+    .target(
+      name: "TestSupport", dependencies: ["MPI"], path: "Tests/TestSupport", swiftSettings: strict),
+    tests("MPITests", ["MPI", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11
