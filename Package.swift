@@ -77,6 +77,10 @@ let package = Package(
 
     tests("TimingTests", ["Timing"]),
     tests("MoETests", ["MoE"]),
+    // What the tests of several modules share; needs the toolchain's Testing module.
+    .target(
+      name: "TestSupport", dependencies: ["MPI"], path: "Tests/TestSupport", swiftSettings: strict),
+    tests("MPITests", ["MPI", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11
