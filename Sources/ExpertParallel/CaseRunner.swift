@@ -12,10 +12,10 @@ final class CaseRunner {
   let runCase: RunCase
   /// Stamps of the measured steps.
   private(set) var recorder: SpanRecorder
-  /// Counters of this rank's tokens, per layer, summed over the measured steps.
-  private(set) var traffic: [TrafficCounters]
-  /// Rows that MPI delivered here, per layer, summed over the measured steps.
-  private(set) var receivedRows: [Int]
+  /// Counters of this rank's tokens, one per measured step.
+  private(set) var traffic: [TrafficCounters] = []
+  /// [steps][layers] rows that MPI delivered here in each measured step.
+  private(set) var receivedRows: [[Int]] = []
   /// This rank's part of the output digest; of the first measured step.
   private(set) var digest: UInt64 = 0
 
@@ -45,8 +45,6 @@ final class CaseRunner {
     }
     recorder = SpanRecorder(
       layout: StampLayout(layerCount: layers.count), stepCapacity: configuration.measuredSteps)
-    traffic = layers.map { _ in TrafficCounters(placement: runCase.placement) }
-    receivedRows = layers.map { _ in 0 }
   }
 
   /// Runs one step; a kept one is measured and counted. Collective.
@@ -109,15 +107,18 @@ final class CaseRunner {
     for (layer, decision) in zip(layers, inputs.decisions) { layer.decision = decision }
   }
 
-  /// Adds the step that just ran to the counters.
+  /// Counts the step that just ran.
   private func count() {
-    for (index, layer) in layers.enumerated() {
-      let slots = UnsafeBufferPointer(rebasing: layer.plan.slots[..<layer.plan.assignmentCount])
-      traffic[index].add(
-        sourceRank: rank, slots: slots, topK: configuration.model.topK,
-        topology: configuration.topology)
-      receivedRows[index] += layer.receivedRowCount
+    var counters = TrafficCounters(
+      placement: runCase.placement, topology: configuration.topology)
+    for (layer, number) in zip(layers, configuration.layers) {
+      counters.add(
+        layerRow: runCase.placement.row(ofLayer: number)!, sourceRank: rank,
+        slots: UnsafeBufferPointer(rebasing: layer.plan.slots[..<layer.plan.assignmentCount]),
+        topK: configuration.model.topK)
     }
+    traffic.append(counters)
+    receivedRows.append(layers.map(\.receivedRowCount))
   }
 
   private func activations(_ tokens: Int) -> UnsafeMutableBufferPointer<Float> {
