@@ -74,6 +74,13 @@ let package = Package(
         "MoE", "Timing", argumentParser, yams,
       ],
       swiftSettings: strict),
+
+    tests("TimingTests", ["Timing"]),
+    tests("MoETests", ["MoE"]),
+    // What the tests of several modules share; needs the toolchain's Testing module.
+    .target(
+      name: "TestSupport", dependencies: ["MPI"], path: "Tests/TestSupport", swiftSettings: strict),
+    tests("MPITests", ["MPI", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11
