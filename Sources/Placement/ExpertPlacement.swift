@@ -92,6 +92,20 @@ public struct ExpertPlacement: Sendable, Equatable {
   /// The row of a layer in the model's numbering, nil where the placement has none.
   public func row(ofLayer layer: Int) -> Int? { layers.firstIndex(of: layer) }
 
+  /// The rows of some layers only, under the given name.
+  ///
+  /// - Throws: ``InputError`` that names a layer which is not there.
+  public func selecting(layers wanted: [Int], name: String) throws -> ExpertPlacement {
+    try ExpertPlacement(
+      name: name, layers: wanted, expertCount: expertCount, slotOffsets: slotOffsets,
+      physicalToLogical: wanted.map { layer in
+        guard let row = row(ofLayer: layer) else {
+          throw InputError("placement \(name) has no layer \(layer), it has layers \(layers)")
+        }
+        return physicalToLogical[row]
+      })
+  }
+
   /// The slots of a rank, the same in every layer.
   public func slots(ofRank rank: Int) -> Range<Int> { slotOffsets[rank]..<slotOffsets[rank + 1] }
 

@@ -50,6 +50,17 @@ public struct IntegerCSV: Sendable, Equatable {
     rowCount = lines.count
   }
 
+  /// The layers that the lines stand for: the first list with as many layers as there are lines.
+  ///
+  /// - Throws: ``InputError`` when no list fits.
+  public func layers(from lists: [[Int]], name: String) throws -> [Int] {
+    guard let layers = lists.first(where: { $0.count == rowCount }) else {
+      let counts = lists.map { String($0.count) }.joined(separator: " or ")
+      throw InputError("\(name): \(rowCount) lines, needed is one per layer, so \(counts)")
+    }
+    return layers
+  }
+
   /// The text of a table, one line per row.
   public static func text(rows: some Sequence<some Sequence<some FixedWidthInteger>>) -> String {
     rows.map { $0.map { String($0) }.joined(separator: ",") + "\n" }.joined()

@@ -66,18 +66,16 @@ public struct LoadHistogram: Sendable, Equatable {
 
   /// Reads a load file: whole numbers, one line per layer and one column per expert.
   ///
-  /// - Parameter layers: the layers that the lines stand for.
+  /// - Parameter layerLists: what the lines may stand for, such as all layers of the model or those
+  ///   of the run; the first list with as many layers as there are lines is taken.
   /// - Throws: ``InputError`` when the file is not such a table.
-  public init(bytes: [UInt8], name: String, layers: [Int], expertCount: Int) throws {
+  public init(bytes: [UInt8], name: String, layerLists: [[Int]], expertCount: Int) throws {
     let table = try IntegerCSV(bytes: bytes, name: name, accepted: 0...Self.maximumCount)
     guard table.columnCount == expertCount else {
       throw InputError(
         "\(name): \(table.columnCount) columns, needed is one for each of \(expertCount) experts")
     }
-    guard table.rowCount == layers.count else {
-      throw InputError(
-        "\(name): \(table.rowCount) lines, needed is one for each of \(layers.count) layers")
-    }
+    let layers = try table.layers(from: layerLists, name: name)
     self.init(layers: layers, expertCount: expertCount)
     counts = table.values
   }
