@@ -53,9 +53,7 @@ final class CaseRunner {
     try comm.barrier()
     recorder.mark()
     for layer in layers {
-      try layer.run(
-        recorder: &recorder, output: buffers.activations,
-        residual: UnsafePointer(buffers.activations), on: comm)
+      try layer.run(recorder: &recorder, output: buffers.activations, on: comm)
     }
     recorder.mark()
     let isFirst = keep && recorder.stepCount == 0
@@ -63,8 +61,8 @@ final class CaseRunner {
     if keep { count() }
     if isFirst {
       digest = RowKernels.rowHash(
-        buffers.activations, rows: inputs.tokenCount, width: configuration.model.hiddenSize,
-        tokens: inputs.globalTokens)
+        tokens: inputs.tokenCount, length: configuration.model.hiddenSize,
+        tokenIndices: inputs.globalTokens, from: buffers.activations)
     }
   }
 
@@ -86,8 +84,8 @@ final class CaseRunner {
     for (layer, number) in zip(layers, configuration.layers) {
       let sampledInputs = rows(UnsafeBufferPointer(activations(inputs.tokenCount)), sample)
       scratch.mark()
-      try layer.run(
-        recorder: &scratch, output: output.baseAddress!, residual: nil, on: comm)
+      output.update(repeating: 0)
+      try layer.run(recorder: &scratch, output: output.baseAddress!, on: comm)
       scratch.mark()
       scratch.finishStep(keep: false)
       let reference = ReferenceLayer(weights: configuration.weights, layer: number).output(

@@ -20,6 +20,12 @@ extension CaseRecord {
     stepUs = Samples(steps)
     ratioToFirst = base.map { Ratio(PairedRatio(steps, base: $0)) }
     phasesUs = Self.phases(timeline)
+    expertTime = Self.overRanks(timeline) {
+      timeline.time(of: .expert, rank: $0, step: $1)
+        + timeline.time(of: .shared, rank: $0, step: $1)
+    }
+    layers = Self.layers(measurement)
+    ranks = Self.ranks(measurement)
     let error = measurement.clockErrorUs
     dispatchUs = ExchangeTime(timeline, .dispatch, clockErrorUs: error)
     combineUs = ExchangeTime(timeline, .combine, clockErrorUs: error)
@@ -49,16 +55,51 @@ extension CaseRecord {
   /// Maximum and mean over ranks of every phase, per step, then the median over steps.
   private static func phases(_ timeline: CaseTimeline) -> [String: PhaseTime] {
     var result: [String: PhaseTime] = [:]
-    func add(_ name: String, _ time: (_ rank: Int, _ step: Int) -> Double) {
-      result[name] = PhaseTime(
-        max: median(timeline) { step in (0..<timeline.rankCount).map { time($0, step) }.max()! },
-        mean: median(timeline) { step in mean(timeline) { time($0, step) } })
-    }
     for phase in Phase.allCases {
-      add(phase.name) { timeline.time(of: phase, rank: $0, step: $1) }
+      result[phase.name] = overRanks(timeline) { timeline.time(of: phase, rank: $0, step: $1) }
     }
-    add("other") { timeline.otherTime(rank: $0, step: $1) }
+    result["other"] = overRanks(timeline) { timeline.otherTime(rank: $0, step: $1) }
     return result
+  }
+
+  private static func overRanks(
+    _ timeline: CaseTimeline, _ time: (_ rank: Int, _ step: Int) -> Double
+  ) -> PhaseTime {
+    PhaseTime(
+      max: median(timeline) { step in (0..<timeline.rankCount).map { time($0, step) }.max()! },
+      mean: median(timeline) { step in mean(timeline) { time($0, step) } })
+  }
+
+  private static func layers(_ measurement: CaseMeasurement) -> [LayerTime] {
+    let timeline = measurement.timeline
+    return measurement.placement.layers.enumerated().map { index, number in
+      var load = LoadCounters()
+      for step in measurement.traffic { load.add(loads: step.layer(index).receivedPerRank) }
+      let expert = overRanks(timeline) {
+        timeline.time(of: .expert, rank: $0, step: $1, layer: index)
+      }
+      let whole = overRanks(timeline) { rank, step in
+        Phase.allCases.reduce(0) {
+          $0 + timeline.time(of: $1, rank: rank, step: step, layer: index)
+        }
+      }
+      return LayerTime(
+        layer: number, layerUs: whole.max, expertMaxUs: expert.max, expertMeanUs: expert.mean,
+        loadMaxOverMean: load.summary.maxOverMean)
+    }
+  }
+
+  private static func ranks(_ measurement: CaseMeasurement) -> [RankTime] {
+    let timeline = measurement.timeline
+    return (0..<timeline.rankCount).map { rank in
+      func time(_ phase: Phase) -> Double {
+        median(timeline) { timeline.time(of: phase, rank: rank, step: $0) }
+      }
+      let rows = measurement.traffic.reduce(0) { $0 + $1.total.receivedPerRank[rank] }
+      return RankTime(
+        expertUs: time(.expert), dispatchUs: time(.dispatch), combineUs: time(.combine),
+        rows: Double(rows) / Double(measurement.traffic.count))
+    }
   }
 
   fileprivate static func median(_ timeline: CaseTimeline, _ value: (Int) -> Double) -> Double {

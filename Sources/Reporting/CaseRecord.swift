@@ -41,6 +41,9 @@ public struct CaseRecord: Codable, Sendable {
   public struct BothWays: Codable, Sendable {
     public var dispatch: Double
     public var combine: Double
+
+    /// Dispatch and combine together.
+    public var both: Double { dispatch + combine }
   }
   /// Bytes of token rows, headers excluded.
   public struct Bytes: Codable, Sendable {
@@ -76,6 +79,24 @@ public struct CaseRecord: Codable, Sendable {
     /// Slots whose expert their rank already holds, over all layers.
     public var useless: Int
   }
+  /// Times of one layer: median over steps.
+  public struct LayerTime: Codable, Sendable {
+    /// The layer in the model's numbering.
+    public var layer: Int
+    /// The slowest rank's time for the layer.
+    public var layerUs: Double
+    public var expertMaxUs: Double
+    public var expertMeanUs: Double
+    public var loadMaxOverMean: Double
+  }
+  /// Times of one rank, summed over layers: median over steps.
+  public struct RankTime: Codable, Sendable {
+    public var expertUs: Double
+    public var dispatchUs: Double
+    public var combineUs: Double
+    /// Rows that the rank's experts served per step, over all layers.
+    public var rows: Double
+  }
   /// How the case compares with the first one, step by step.
   public struct Ratio: Codable, Sendable {
     public var median: Double
@@ -100,6 +121,10 @@ public struct CaseRecord: Codable, Sendable {
   public var stepUs: Samples
   public var ratioToFirst: Ratio?
   public var phasesUs: [String: PhaseTime]
+  /// The experts' phase and that of the shared experts together.
+  public var expertTime: PhaseTime
+  public var layers: [LayerTime]
+  public var ranks: [RankTime]
   public var dispatchUs: ExchangeTime
   public var combineUs: ExchangeTime
   public var shares: Shares

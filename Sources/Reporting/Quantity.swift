@@ -40,6 +40,9 @@ public enum Quantity {
     String(format: "%.\(decimals)f", value)
   }
 
+  /// Two significant digits with an exponent: "1.2e-06".
+  public static func scientific(_ value: Double) -> String { String(format: "%.1e", value) }
+
   /// A share as a percentage: "12.3 %".
   public static func percent(_ share: Double) -> String { fixed(share * 100, 1) + " %" }
 

@@ -19,6 +19,7 @@ struct RunSession {
   let machine: Machine
   let cases: [CaseSpec]
   let context: KernelContext
+  let files: InputFiles
   private let options: RunOptions
 
   /// Resolves the options to a configuration. Collective.
@@ -38,6 +39,7 @@ struct RunSession {
     let everyRankHasBF16 =
       try comm.allReduce(Int32(context.environment.supportsBF16 ? 1 : 0), .min) == 1
     self.cases = cases
+    self.files = files
     self.machine = machine
     self.context = context
     options = run
