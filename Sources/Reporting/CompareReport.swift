@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: what `epsim compare` prints.
 
+internal import Placement
+
 /// The comparison of cases as text: times, loads, and why they differ.
 public struct CompareReport {
   private let record: RunRecord

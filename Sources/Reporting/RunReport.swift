@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: what `epsim run` prints.
 
+internal import Placement
 internal import Timing
 
 /// One case as text: its phases, its exchanges, its load.
