@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: what rank 0 knows about a case once it has run.
 
-public import MPI
+internal import MPI
 public import Placement
 public import Timing
 

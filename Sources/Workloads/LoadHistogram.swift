@@ -80,6 +80,15 @@ public struct LoadHistogram: Sendable, Equatable {
     counts = table.values
   }
 
+  /// Reads a load file on its own: as many experts as columns, layers numbered from 0.
+  ///
+  /// - Throws: ``InputError`` when the file is not such a table.
+  public init(bytes: [UInt8], name: String) throws {
+    let table = try IntegerCSV(bytes: bytes, name: name, accepted: 0...Self.maximumCount)
+    self.init(layers: Array(0..<table.rowCount), expertCount: table.columnCount)
+    counts = table.values
+  }
+
   /// The counts of one row, [E].
   public func row(_ row: Int) -> ArraySlice<Int> {
     counts[row * expertCount..<(row + 1) * expertCount]

@@ -3,6 +3,7 @@
 
 internal import ArgumentParser
 internal import CostModel
+internal import ExpertParallel
 internal import Foundation
 internal import MPI
 internal import MoE

@@ -28,7 +28,7 @@ final class ProgressLine {
 
   init(isShown: Bool) { self.isShown = isShown }
 
-  func show(_ progress: Measurement.Progress) {
+  func show(_ progress: InterleavedRun.Progress) {
     guard isShown else { return }
     let elapsed = Date().timeIntervalSince(start)
     if stepStart == nil { stepStart = (Date(), progress.finishedSteps) }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: the options that say what is simulated.
 
-internal import ArgumentParser
+public import ArgumentParser
 internal import Kernels
-internal import MoE
+public import MoE
 internal import Placement
-internal import Workloads
+public import Workloads
 
 /// The model and what its tokens do.
 struct WorkloadOptions: ParsableArguments {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: from a session and its results to a record.
 
+internal import CostModel
 internal import ExpertParallel
 internal import Foundation
 internal import Kernels
@@ -8,6 +9,8 @@ internal import MPI
 internal import MoE
 internal import Placement
 internal import Reporting
+internal import Timing
+internal import Workloads
 
 /// Puts together what a run writes down.
 struct RecordBuilder {

@@ -136,7 +136,7 @@ struct RunSession {
     let progress = ProgressLine(isShown: comm.rank == 0)
     let result: RunResult?
     do {
-      result = try Measurement(configuration).run(on: comm, context: context) {
+      result = try InterleavedRun(configuration).run(on: comm, context: context) {
         progress.show($0)
       }
     } catch let error as InputError {

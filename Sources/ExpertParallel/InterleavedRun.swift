@@ -12,7 +12,7 @@ internal import Timing
 /// Cases are interleaved in rounds: one step of every case, in shuffled order, on the same tokens.
 /// Warm-up rounds come first and are not measured. What the ranks share is agreed before anything
 /// is allocated: an error is thrown on every rank or on none.
-public struct Measurement {
+public struct InterleavedRun {
   /// How far a run has come, for a person who waits; told on every rank, between steps.
   public struct Progress: Sendable {
     public let finishedSteps: Int
