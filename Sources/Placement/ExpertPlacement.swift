@@ -51,7 +51,7 @@ public struct ExpertPlacement: Sendable, Equatable {
           + "are ranks")
     }
     let slotCount = slotOffsets[slotOffsets.count - 1]
-    guard (expertCount...Self.maximumSlotCount).contains(slotCount) else {
+    guard slotCount >= expertCount, slotCount <= Self.maximumSlotCount else {
       throw InputError(
         "\(what): \(slotCount) slots for \(expertCount) experts, accepted are \(expertCount)..."
           + "\(Self.maximumSlotCount)")
