@@ -23,10 +23,10 @@ public struct CaseResult: Sendable {
   public let block: Int
   /// Stamps of all ranks.
   public let timeline: CaseTimeline
-  /// Counters per layer over all ranks, summed over the measured steps.
+  /// Counters over all ranks, one per measured step.
   public let traffic: [TrafficCounters]
-  /// [layers][R] rows that MPI delivered, summed over the measured steps.
-  public let receivedRows: [[Int]]
+  /// [steps][R][layers] rows that MPI delivered to each rank.
+  public let receivedRows: [[[Int]]]
   /// Sum mod 2^64 over tokens of a hash of (global token, output row), first measured step.
   public let digest: UInt64
   /// Largest error against the reference layer over all ranks; nil where it was not asked for.
@@ -41,25 +41,22 @@ public struct CaseResult: Sendable {
   ) throws(MPIError) -> CaseResult? {
     let stamps = try comm.gatherV(runner.recorder.kept(), root: 0)
     var traffic: [TrafficCounters] = []
-    for counters in runner.traffic {
-      let total = try comm.allReduce(counters.flat.map(Int64.init), .sum)
-      traffic.append(
-        TrafficCounters(placement: runner.runCase.placement, flat: total.map { Int($0) }))
+    var receivedRows: [[[Int]]] = []
+    for (counters, rows) in zip(runner.traffic, runner.receivedRows) {
+      var sum = counters
+      sum.replaceValues(try comm.allReduce(counters.values, .sum))
+      traffic.append(sum)
+      receivedRows.append(try comm.gatherV(rows, root: 0))
     }
-    let rows = try comm.gather(runner.receivedRows.map(Int64.init), root: 0)
     let digest = try comm.allReduce(runner.digest, .sum)
     let error = try comm.allReduce(check?.error ?? 0, .max)
     let tokens = try comm.allReduce(Int64(check?.tokens ?? 0), .sum)
     guard comm.rank == 0 else { return nil }
-    let layerCount = runner.traffic.count
     return CaseResult(
       name: runner.runCase.name, block: block,
       timeline: CaseTimeline(
         layout: runner.recorder.layout, stampsOfRank: stamps, clocksAreAligned: clocksAreAligned),
-      traffic: traffic,
-      receivedRows: (0..<layerCount).map { layer in
-        (0..<comm.size).map { Int(rows[$0 * layerCount + layer]) }
-      },
-      digest: digest, referenceError: check == nil ? nil : error, referenceTokens: Int(tokens))
+      traffic: traffic, receivedRows: receivedRows, digest: digest,
+      referenceError: check == nil ? nil : error, referenceTokens: Int(tokens))
   }
 }

@@ -12,10 +12,10 @@ final class CaseRunner {
   let runCase: RunCase
   /// Stamps of the measured steps.
   private(set) var recorder: SpanRecorder
-  /// Counters of this rank's tokens, per layer, summed over the measured steps.
-  private(set) var traffic: [TrafficCounters]
-  /// Rows that MPI delivered here, per layer, summed over the measured steps.
-  private(set) var receivedRows: [Int]
+  /// Counters of this rank's tokens, one per measured step.
+  private(set) var traffic: [TrafficCounters] = []
+  /// [steps][layers] rows that MPI delivered here in each measured step.
+  private(set) var receivedRows: [[Int]] = []
   /// This rank's part of the output digest; of the first measured step.
   private(set) var digest: UInt64 = 0
 
@@ -45,8 +45,6 @@ final class CaseRunner {
     }
     recorder = SpanRecorder(
       layout: StampLayout(layerCount: layers.count), stepCapacity: configuration.measuredSteps)
-    traffic = layers.map { _ in TrafficCounters(placement: runCase.placement) }
-    receivedRows = layers.map { _ in 0 }
   }
 
   /// Runs one step; a kept one is measured and counted. Collective.
@@ -55,9 +53,7 @@ final class CaseRunner {
     try comm.barrier()
     recorder.mark()
     for layer in layers {
-      try layer.run(
-        recorder: &recorder, output: buffers.activations,
-        residual: UnsafePointer(buffers.activations), on: comm)
+      try layer.run(recorder: &recorder, output: buffers.activations, on: comm)
     }
     recorder.mark()
     let isFirst = keep && recorder.stepCount == 0
@@ -65,8 +61,8 @@ final class CaseRunner {
     if keep { count() }
     if isFirst {
       digest = RowKernels.rowHash(
-        buffers.activations, rows: inputs.tokenCount, width: configuration.model.hiddenSize,
-        tokens: inputs.globalTokens)
+        tokens: inputs.tokenCount, length: configuration.model.hiddenSize,
+        tokenIndices: inputs.globalTokens, from: buffers.activations)
     }
   }
 
@@ -88,8 +84,8 @@ final class CaseRunner {
     for (layer, number) in zip(layers, configuration.layers) {
       let sampledInputs = rows(UnsafeBufferPointer(activations(inputs.tokenCount)), sample)
       scratch.mark()
-      try layer.run(
-        recorder: &scratch, output: output.baseAddress!, residual: nil, on: comm)
+      output.update(repeating: 0)
+      try layer.run(recorder: &scratch, output: output.baseAddress!, on: comm)
       scratch.mark()
       scratch.finishStep(keep: false)
       let reference = ReferenceLayer(weights: configuration.weights, layer: number).output(
@@ -109,15 +105,18 @@ final class CaseRunner {
     for (layer, decision) in zip(layers, inputs.decisions) { layer.decision = decision }
   }
 
-  /// Adds the step that just ran to the counters.
+  /// Counts the step that just ran.
   private func count() {
-    for (index, layer) in layers.enumerated() {
-      let slots = UnsafeBufferPointer(rebasing: layer.plan.slots[..<layer.plan.assignmentCount])
-      traffic[index].add(
-        sourceRank: rank, slots: slots, topK: configuration.model.topK,
-        topology: configuration.topology)
-      receivedRows[index] += layer.receivedRowCount
+    var counters = TrafficCounters(
+      placement: runCase.placement, topology: configuration.topology)
+    for (layer, number) in zip(layers, configuration.layers) {
+      counters.add(
+        layerRow: runCase.placement.row(ofLayer: number)!, sourceRank: rank,
+        slots: UnsafeBufferPointer(rebasing: layer.plan.slots[..<layer.plan.assignmentCount]),
+        topK: configuration.model.topK)
     }
+    traffic.append(counters)
+    receivedRows.append(layers.map(\.receivedRowCount))
   }
 
   private func activations(_ tokens: Int) -> UnsafeMutableBufferPointer<Float> {

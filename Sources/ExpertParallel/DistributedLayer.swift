@@ -63,11 +63,12 @@ final class DistributedLayer {
   /// Runs the layer on `buffers.activations`, marking the end of every phase. Collective.
   ///
   /// - Parameters:
-  ///   - output: [T, H] where the result goes; the activations themselves in a chain of layers.
-  ///   - residual: [T, H] what is added to the layer's output; nil for nothing.
+  ///   - recorder: gets a stamp at the start and at the end of every phase.
+  ///   - output: [T, H] what the result is added to: the activations themselves in a chain of
+  ///     layers, where they are the residual.
   func run(
     recorder: inout SpanRecorder, output: UnsafeMutablePointer<Float>,
-    residual: UnsafePointer<Float>?, on comm: borrowing Communicator
+    on comm: borrowing Communicator
   ) throws(MPIError) {
     recorder.mark()
     route()
@@ -92,14 +93,14 @@ final class DistributedLayer {
     try exchange.combine(
       handle, plan, rows: buffers.returnRows, into: buffers.combinedRows, on: comm)
     recorder.mark()
-    reduce(output: output, residual: residual)
+    reduce(into: output)
     recorder.mark()
   }
 
   private func route() {
     let (tokens, hidden) = (decision.tokenCount, model.hiddenSize)
     RowKernels.rmsNorm(
-      buffers.activations, into: buffers.normalised, rows: tokens, width: hidden)
+      tokens: tokens, length: hidden, from: buffers.activations, into: buffers.normalised)
     if let router {
       router.product.multiply(
         rows: tokens, x: buffers.normalised, weights: router.weights, y: buffers.logits)
@@ -111,8 +112,9 @@ final class DistributedLayer {
 
   private func pack() {
     RowKernels.gather(
-      buffers.normalised, rows: UnsafeBufferPointer(plan.tokenOfRow), count: plan.rowCount,
-      width: model.hiddenSize, into: buffers.sendRows, as: wire)
+      rows: plan.rowCount, length: model.hiddenSize,
+      indices: UnsafePointer(plan.tokenOfRow.baseAddress!), from: buffers.normalised, type: .f32,
+      into: buffers.sendRows, type: wire)
   }
 
   /// Rows from (source, slot) order into (slot, source) order: blocks stay whole.
@@ -128,9 +130,9 @@ final class DistributedLayer {
     firstRowOfSlot[localSlots] = row
     forEachBlock { arrived, grouped, count in
       RowKernels.convert(
-        buffers.receivedRows + arrived * hidden * wire.byteCount, from: wire,
-        into: buffers.groupedRows + grouped * hidden * elementType.byteCount, as: elementType,
-        count: count * hidden)
+        count: count * hidden, from: buffers.receivedRows + arrived * hidden * wire.byteCount,
+        type: wire, into: buffers.groupedRows + grouped * hidden * elementType.byteCount,
+        type: elementType)
     }
   }
 
@@ -150,8 +152,8 @@ final class DistributedLayer {
     guard let shared else { return }
     let (tokens, hidden) = (decision.tokenCount, model.hiddenSize)
     RowKernels.convert(
-      buffers.normalised, from: .f32, into: buffers.sharedInput, as: elementType,
-      count: tokens * hidden)
+      count: tokens * hidden, from: buffers.normalised, type: .f32, into: buffers.sharedInput,
+      type: elementType)
     shared.ffn.apply(
       rows: tokens, x: buffers.sharedInput, weights: shared.weights, y: buffers.sharedOutput)
   }
@@ -160,20 +162,20 @@ final class DistributedLayer {
     let hidden = model.hiddenSize
     forEachBlock { arrived, grouped, count in
       RowKernels.convert(
-        buffers.expertOutput + grouped * hidden, from: .f32,
-        into: buffers.returnRows + arrived * hidden, as: .f32, count: count * hidden)
+        count: count * hidden, from: buffers.expertOutput + grouped * hidden, type: .f32,
+        into: buffers.returnRows + arrived * hidden, type: .f32)
     }
   }
 
-  private func reduce(
-    output: UnsafeMutablePointer<Float>, residual: UnsafePointer<Float>?
-  ) {
+  private func reduce(into output: UnsafeMutablePointer<Float>) {
     decision.routingWeights.withUnsafeBufferPointer { weights in
+      // Without tokens there are no weights to point at.
+      guard let weights = weights.baseAddress else { return }
       RowKernels.reduce(
-        buffers.combinedRows, rowOfAssignment: UnsafeBufferPointer(plan.rowOfAssignment),
-        weights: weights, tokens: decision.tokenCount, topK: model.topK, width: model.hiddenSize,
-        shared: shared == nil ? nil : UnsafePointer(buffers.sharedOutput), residual: residual,
-        into: output)
+        tokens: decision.tokenCount, length: model.hiddenSize, topK: model.topK, weights: weights,
+        resultRows: UnsafePointer(plan.rowOfAssignment.baseAddress!),
+        results: UnsafePointer(buffers.combinedRows),
+        shared: shared == nil ? nil : UnsafePointer(buffers.sharedOutput), into: output)
     }
   }
 

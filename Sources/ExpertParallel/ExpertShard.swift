@@ -56,10 +56,12 @@ final class ExpertShard {
         }
       }
       if let routerProduct {
-        routers[layer] = try withScratch(model.hiddenSize * model.expertCount) { scratch in
+        let packed = try PackedWeights(for: routerProduct)
+        try withScratch(model.hiddenSize * model.expertCount) { scratch in
           weights.fillRouter(layer: layer, into: scratch)
-          return try routerProduct.pack(scratch.baseAddress!)
+          try routerProduct.pack(scratch.baseAddress!, into: packed)
         }
+        routers[layer] = packed
       }
     }
   }

@@ -11,15 +11,17 @@ public struct FilePlacement: PlacementStrategy {
   /// All layers with experts of the model: the lines of a CSV stand for these, or for the layers of
   /// the problem if there are as many.
   public let modelLayers: [Int]
+  private let bytes: [UInt8]
 
-  public init(path: String, modelLayers: [Int]) {
+  public init(path: String, bytes: [UInt8], modelLayers: [Int]) {
     self.path = path
+    self.bytes = bytes
     self.modelLayers = modelLayers
   }
 
   public func place(_ problem: PlacementProblem, name: String) throws -> ExpertPlacement {
     try ExpertPlacement(
-      contentsOfFile: path, layerLists: [modelLayers, problem.load.layers],
+      bytes: bytes, path: path, layerLists: [modelLayers, problem.load.layers],
       expertCount: problem.load.expertCount, rankCount: problem.topology.rankCount
     ).selecting(layers: problem.load.layers, name: name)
   }

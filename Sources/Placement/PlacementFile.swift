@@ -100,17 +100,17 @@ extension ExpertPlacement {
     return [UInt8](IntegerCSV.text(rows: physicalToLogical).utf8)
   }
 
-  /// Reads a placement file: CSV where the path ends in `.csv`, else JSON.
+  /// Takes a placement from the bytes of a file: CSV where the path ends in `.csv`, else JSON.
   ///
   /// - Parameters:
+  ///   - path: what error sentences call the file.
   ///   - layerLists: what the lines of a CSV may stand for; the first list that fits is taken.
   ///   - expertCount: E of the model.
   ///   - rankCount: R of the run.
   /// - Throws: `InputError` when the file is invalid or made for other sizes.
-  public init(contentsOfFile path: String, layerLists: [[Int]], expertCount: Int, rankCount: Int)
-    throws
-  {
-    let bytes = try InputFile.bytes(ofPath: path, kind: "placement")
+  public init(
+    bytes: [UInt8], path: String, layerLists: [[Int]], expertCount: Int, rankCount: Int
+  ) throws {
     if path.hasSuffix(".csv") {
       try self.init(
         csv: bytes, file: path, layerLists: layerLists, expertCount: expertCount,

@@ -102,10 +102,12 @@ public struct PlacementSpec: Sendable, Equatable, CustomStringConvertible {
   ///   - groups: groups of consecutive experts that hierarchical EPLB keeps on a node.
   ///   - modelLayers: all layers with experts of the model; the lines of a CSV stand for these,
   ///     or for the layers of `load` if there are as many.
+  ///   - readFile: the bytes of the file that the spec names.
   /// - Throws: ``InputError`` when the strategy or the file does not fit.
-  public func place(load: LoadHistogram, topology: Topology, groups: Int, modelLayers: [Int]) throws
-    -> ExpertPlacement
-  {
+  public func place(
+    load: LoadHistogram, topology: Topology, groups: Int, modelLayers: [Int],
+    readFile: (String) throws -> [UInt8] = { try InputFile.bytes(ofPath: $0, kind: "placement") }
+  ) throws -> ExpertPlacement {
     let strategy: any PlacementStrategy =
       switch rule {
       case .contiguous: ContiguousPlacement()
@@ -114,7 +116,7 @@ public struct PlacementSpec: Sendable, Equatable, CustomStringConvertible {
       case .lpt: LPTPlacement()
       case .eplb(let policy): EPLBPlacement(policy: policy)
       case .file(let path):
-        FilePlacement(path: path, modelLayers: modelLayers)
+        FilePlacement(path: path, bytes: try readFile(path), modelLayers: modelLayers)
       }
     return try strategy.place(
       PlacementProblem(load: load, topology: topology, groups: groups, extraSlots: extraSlots),
