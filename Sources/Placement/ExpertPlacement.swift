@@ -56,6 +56,9 @@ public struct ExpertPlacement: Sendable, Equatable {
         "\(what): \(slotCount) slots for \(expertCount) experts, accepted are \(expertCount)..."
           + "\(Self.maximumSlotCount)")
     }
+    guard !layers.isEmpty else {
+      throw InputError("\(what): it has no layers, accepted is at least one")
+    }
     guard layers.count == physicalToLogical.count, Set(layers).count == layers.count else {
       throw InputError(
         "\(what): \(Set(layers).count) different layers for \(physicalToLogical.count) rows of "

@@ -36,6 +36,14 @@ private struct OracleCase: Decodable {
     input.hasPrefix("../") ? String(input.dropFirst(3)) : "eplb-oracle/\(input)"
   }
 
+  /// The map that the original program gave.
+  func map(layers: [Int]) throws -> ExpertPlacement {
+    let name = "eplb-oracle/\(self.case).phy2log.csv"
+    return try ExpertPlacement(
+      bytes: Fixtures.bytes(name), path: name, layerLists: [layers], expertCount: experts,
+      rankCount: num_gpus)
+  }
+
   /// The load file of another domain of the same model.
   func inputPath(domain: String) -> String {
     let (model, rest) = (input.prefix { $0 != "_" }, input.components(separatedBy: "_load")[1])
@@ -67,9 +75,7 @@ private struct OracleCase: Decodable {
             load: load, topology: oracle.topology, groups: oracle.num_groups,
             extraSlots: oracle.num_replicas - oracle.experts),
           name: oracle.case)
-        let map = try ExpertPlacement(
-          contentsOfFile: Fixtures.path("eplb-oracle/\(oracle.case).phy2log.csv"),
-          layerLists: [load.layers], expertCount: oracle.experts, rankCount: oracle.num_gpus)
+        let map = try oracle.map(layers: load.layers)
         #expect(placement.physicalToLogical == map.physicalToLogical, "\(oracle.case)")
         #expect(placement.slotOffsets == map.slotOffsets, "\(oracle.case)")
       }
@@ -79,9 +85,7 @@ private struct OracleCase: Decodable {
   @Test func everyBalancednessOfTheOriginalIsReproduced() throws {
     for oracle in try cases() {
       let load = try Fixtures.load(oracle.inputPath)
-      let placement = try ExpertPlacement(
-        contentsOfFile: Fixtures.path("eplb-oracle/\(oracle.case).phy2log.csv"),
-        layerLists: [load.layers], expertCount: oracle.experts, rankCount: oracle.num_gpus)
+      let placement = try oracle.map(layers: load.layers)
       let balancedness = try placement.balancedness(load)
       for (ours, theirs) in zip(balancedness, oracle.per_layer) {
         #expect(abs(ours - theirs) <= tolerance, "\(oracle.case)")

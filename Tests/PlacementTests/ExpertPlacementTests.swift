@@ -39,6 +39,7 @@ import Testing
   }
 
   @Test func invalidPlacementsAreRefused() {
+    expectInputError("no layers") { _ = try ragged(layers: [], rows: []) }
     expectInputError("0 experts") { _ = try ragged(experts: 0) }
     expectInputError("start with 0") { _ = try ragged(offsets: [1, 3, 3, 5]) }
     expectInputError("start with 0") { _ = try ragged(offsets: [0, 3, 2, 5]) }

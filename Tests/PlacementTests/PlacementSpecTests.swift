@@ -50,6 +50,8 @@ import Testing
     expect("random:x", "seed")
     expect("random:-1", "seed")
     expect("random:", "seed")
+    expect("random:+1", "seed")
+    expect("eplb++8", "0 to 65536")
     expect("eplb:", "global and hierarchical")
     expect("eplb:local", "global and hierarchical")
     expect("eplb+", "0 to 65536")
