@@ -77,6 +77,9 @@ let package = Package(
 
     tests("TimingTests", ["Timing"]),
     tests("MoETests", ["MoE"]),
+    tests("WorkloadsTests", ["Workloads", "MoE"]),
+    tests("CostModelTests", ["CostModel"]),
+    tests("PlacementTests", ["Placement", "CostModel", "Workloads", "MoE"]),
     // What the tests of several modules share; needs the toolchain's Testing module.
     .target(
       name: "TestSupport", dependencies: ["MPI"], path: "Tests/TestSupport", swiftSettings: strict),

@@ -44,9 +44,10 @@ public enum BalancedPacking {
 
   /// Indices by falling load, equal loads by rising index.
   private static func fallingOrder(_ loads: [Float]) -> [Int] {
-    // The bits of a non-negative Float grow with its value: load and index make one integer key.
+    // The bits of a load grow with its value, which is not negative: with the index they make one
+    // integer key.
     loads.enumerated()
-      .map { UInt64(~($1 + 0).bitPattern) << 32 | UInt64($0) }
+      .map { UInt64(~$1.bitPattern) << 32 | UInt64($0) }
       .sorted()
       .map { Int($0 & 0xffff_ffff) }
   }

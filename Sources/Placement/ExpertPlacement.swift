@@ -51,10 +51,13 @@ public struct ExpertPlacement: Sendable, Equatable {
           + "are ranks")
     }
     let slotCount = slotOffsets[slotOffsets.count - 1]
-    guard (expertCount...Self.maximumSlotCount).contains(slotCount) else {
+    guard slotCount >= expertCount, slotCount <= Self.maximumSlotCount else {
       throw InputError(
         "\(what): \(slotCount) slots for \(expertCount) experts, accepted are \(expertCount)..."
           + "\(Self.maximumSlotCount)")
+    }
+    guard !layers.isEmpty else {
+      throw InputError("\(what): it has no layers, accepted is at least one")
     }
     guard layers.count == physicalToLogical.count, Set(layers).count == layers.count else {
       throw InputError(

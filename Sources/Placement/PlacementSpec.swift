@@ -57,7 +57,7 @@ public struct PlacementSpec: Sendable, Equatable, CustomStringConvertible {
     case ("lpt", nil): rule = .lpt
     case ("random", nil): rule = .random(seed: 1)
     case ("random", .some(let word)):
-      guard let seed = UInt64(word) else {
+      guard let seed = UInt64(word), word.first != "+" else {
         throw InputError(
           "placement \(text): the seed \"\(word)\" is not a whole number from 0 to \(UInt64.max)")
       }
@@ -81,7 +81,8 @@ public struct PlacementSpec: Sendable, Equatable, CustomStringConvertible {
       throw InputError(
         "placement \(text): \(name) makes no replicas, only eplb accepts extra slots")
     }
-    guard let count = Int(extra), (0...Self.maximumExtraSlots).contains(count) else {
+    guard let count = Int(extra), extra.first != "+", (0...Self.maximumExtraSlots).contains(count)
+    else {
       throw InputError(
         "placement \(text): \"\(extra)\" extra slots, accepted are whole numbers from 0 to "
           + "\(Self.maximumExtraSlots)")

@@ -15,12 +15,15 @@ public struct UniformWorkload: RoutingSource {
   /// The seed of every draw.
   public let seed: UInt64
 
+  private let keys: RoutingKeys
+
   /// - Precondition: 1 <= K <= E.
   public init(expertCount: Int, topK: Int, seed: UInt64) {
     precondition(topK >= 1 && topK <= expertCount, "top-k \(topK) of \(expertCount) experts")
     self.expertCount = expertCount
     self.topK = topK
     self.seed = seed
+    keys = RoutingKeys(seed: seed)
   }
 
   public func hasLayer(_ layer: Int) -> Bool { layer >= 0 }
@@ -29,8 +32,9 @@ public struct UniformWorkload: RoutingSource {
     layer: Int, step: Int, positions: Span<Int32>, into decision: inout RoutingDecision
   ) {
     requireFit(decision, count: positions.count, layer: layer)
+    let key = keys.key(step: step, layer: layer)
     for row in 0..<positions.count {
-      var random = CounterRandom(seed: seed, step, layer, Int(positions[row]))
+      var random = RandomDraws(key: key, number: Int(positions[row]))
       let start = row * topK
       decision.expertIndices.withUnsafeMutableBufferPointer { chosen in
         for k in 0..<topK {
@@ -61,7 +65,7 @@ public struct UniformWorkload: RoutingSource {
 
 /// Positive weights that sum to 1, each proportional to 1/4 + u.
 @inline(__always)
-func fillWeights(_ decision: inout RoutingDecision, row: Int, from random: inout CounterRandom) {
+func fillWeights(_ decision: inout RoutingDecision, row: Int, from random: inout RandomDraws) {
   let topK = decision.topK
   decision.routingWeights.withUnsafeMutableBufferPointer { weights in
     var sum: Float = 0

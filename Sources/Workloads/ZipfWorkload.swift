@@ -25,6 +25,7 @@ public struct ZipfWorkload: RoutingSource {
   /// The seed of every draw and of the popularity orders.
   public let seed: UInt64
 
+  private let keys: RoutingKeys
   private let layerCount: Int
   /// [layerCount, E] expert at each popularity rank.
   private let order: [Int32]
@@ -44,10 +45,12 @@ public struct ZipfWorkload: RoutingSource {
     self.topK = topK
     self.layerCount = layerCount
     self.seed = seed
+    keys = RoutingKeys(seed: seed)
+    // The second number keeps this stream apart from other uses of the seed.
+    let orderKey = CounterRandom(seed: seed, 0x2018).key
     order = (0..<layerCount).flatMap { layer in
       var experts = (0..<Int32(expertCount)).map { $0 }
-      // Step -1 keeps this stream apart from those of the tokens.
-      var random = CounterRandom(seed: seed, -1, layer)
+      var random = RandomDraws(key: orderKey, number: layer)
       random.shuffle(&experts)
       return experts
     }
@@ -66,8 +69,9 @@ public struct ZipfWorkload: RoutingSource {
     layer: Int, step: Int, positions: Span<Int32>, into decision: inout RoutingDecision
   ) {
     requireFit(decision, count: positions.count, layer: layer)
+    let key = keys.key(step: step, layer: layer)
     for row in 0..<positions.count {
-      var random = CounterRandom(seed: seed, step, layer, Int(positions[row]))
+      var random = RandomDraws(key: key, number: Int(positions[row]))
       decision.expertIndices.withUnsafeMutableBufferPointer { experts in
         cumulative.withUnsafeBufferPointer { cumulative in
           let chosen = UnsafeMutableBufferPointer(rebasing: experts[row * topK..<(row + 1) * topK])
@@ -87,7 +91,7 @@ public struct ZipfWorkload: RoutingSource {
   /// laws would reject for long, so after a few tries the rest is walked through instead.
   private func drawRanks(
     into chosen: UnsafeMutableBufferPointer<Int32>, _ cumulative: UnsafeBufferPointer<Double>,
-    _ random: inout CounterRandom
+    _ random: inout RandomDraws
   ) {
     for k in 0..<chosen.count {
       let taken = UnsafeMutableBufferPointer(rebasing: chosen[..<k])
