@@ -67,10 +67,10 @@ extension Communicator {
 
   /// Sends part r of `elements` to rank r; part r of the result came from rank r.
   ///
-  /// Allocates nothing. MPI does not notice a receive count above what was sent: the counts must
-  /// come from ``exchangeCounts(_:into:)`` or be known otherwise.
+  /// Allocates nothing. MPI does not notice a receive count above what was sent, and may hang or
+  /// fail on one rank only where it is below: the counts must come from
+  /// ``exchangeCounts(_:into:)`` or be known otherwise.
   /// - Precondition: the partitions have a part per rank and fit their buffers.
-  /// - Throws: MPI_ERR_TRUNCATE on a rank whose receive count is too small.
   /// Collective. Source: MPI 3.1 section 5.8 (MPI_Alltoallv).
   public func allToAllV<Element: MPIElement>(
     _ elements: UnsafeBufferPointer<Element>, _ sendPartition: Partition,

@@ -11,9 +11,9 @@ public enum ReductionOperation: Sendable {
   case sum
   case min
   case max
-  /// True where every value is true (not zero); integers and `Bool` only.
+  /// True (not zero, any value) where every value is; integers and `Bool` only.
   case logicalAnd
-  /// True where some value is true (not zero); integers and `Bool` only.
+  /// True (not zero, any value) where some value is; integers and `Bool` only.
   case logicalOr
 
   var raw: cmpi_op {
