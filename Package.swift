@@ -84,6 +84,12 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["MPI"], path: "Tests/TestSupport", swiftSettings: strict),
     tests("MPITests", ["MPI", "TestSupport"]),
+    tests(
+      "ExpertParallelTests",
+      [
+        "ExpertParallel", "MPI", "Kernels", "Placement", "CostModel", "Workloads", "MoE", "Timing",
+        "TestSupport",
+      ]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11
