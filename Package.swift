@@ -74,6 +74,13 @@ let package = Package(
         "MoE", "Timing", argumentParser, yams,
       ],
       swiftSettings: strict),
+    .executableTarget(
+      name: "epsim-bench",
+      dependencies: [
+        "Reporting", "ExpertParallel", "MPI", "Kernels", "Placement", "CostModel", "Workloads",
+        "MoE", "Timing",
+      ],
+      path: "Benchmarks", swiftSettings: strict),
 
     tests("TimingTests", ["Timing"]),
     tests("MoETests", ["MoE"]),
