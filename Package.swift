@@ -90,6 +90,7 @@ let package = Package(
     // What the tests of several modules share; needs the toolchain's Testing module.
     .target(
       name: "TestSupport", dependencies: ["MPI"], path: "Tests/TestSupport", swiftSettings: strict),
+    tests("CommandTests", ["TestSupport", "epsim"]),
     tests("MPITests", ["MPI", "TestSupport"]),
     tests(
       "ExpertParallelTests",
@@ -97,6 +98,7 @@ let package = Package(
         "ExpertParallel", "MPI", "Kernels", "Placement", "CostModel", "Workloads", "MoE", "Timing",
         "TestSupport",
       ]),
+    tests("LaunchTests", ["MPI", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11

@@ -19,7 +19,9 @@ struct ExpertBench {
   private let repetitions = 11
 
   /// Rows per expert and the share of the bare rate that must be reached.
-  private let cases = [(rows: 8, bound: 0.80), (64, 0.90), (128, 0.90), (200, 0.90), (512, 0.90)]
+  private let cases: [(rows: Int, bound: Double)] = [
+    (8, 0.80), (64, 0.90), (128, 0.90), (200, 0.90), (512, 0.90),
+  ]
 
   func run(_ context: KernelContext, on comm: borrowing Communicator) throws -> [BenchResult] {
     let ffn = try ExpertFFN(

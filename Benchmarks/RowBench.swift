@@ -29,7 +29,8 @@ struct RowBench {
     var phaseTimes = [Phase.pack, .group, .ungroup, .reduce].map { (phase: $0, times: [Double]()) }
     for _ in 0..<rounds {
       copyTimes += try InterleavedTimer(repetitions: 4).run(
-        [{ memcpy(target.values.baseAddress!, source.values.baseAddress!, copyBytes) }], on: comm)[0]
+        [{ memcpy(target.values.baseAddress!, source.values.baseAddress!, copyBytes) }], on: comm)[
+          0]
       let result = try InterleavedRun(configuration).run(on: comm, context: context)
       guard let timeline = result?.cases[0][0].timeline else { continue }
       for index in phaseTimes.indices {

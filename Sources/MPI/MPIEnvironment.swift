@@ -28,6 +28,11 @@ public struct MPIEnvironment: ~Copyable {
   /// Source: MPI 3.1 section 12.4.3 (MPI_Init_thread).
   public init(threads: ThreadLevel = .funneled) throws(MPIError) {
     precondition(!Self.isInitialized && !Self.isFinalized, "MPI is initialised once per process")
+    if Self.launchedSize == nil && Self.launchedRank == nil {
+      // Alone, Open MPI starts a daemon for processes to come. It would inherit every open file
+      // of this process, also the pipes to its other children, and keep them open.
+      setenv("OMPI_MCA_ess_singleton_isolated", "1", 0)
+    }
     var provided: Int32 = 0
     // int MPI_Init_thread(int *argc, char ***argv, int required, int *provided)
     try check("MPI_Init_thread", MPI_Init_thread(nil, nil, threads.constant, &provided))

@@ -14,7 +14,10 @@ public struct ModelWeights: Sendable {
     case perLayer = "per-layer"
   }
 
-  private enum Matrix: UInt64 { case gateUp = 1, down, router }
+  private enum Matrix: UInt64 {
+    case gateUp = 1
+    case down, router
+  }
 
   public let model: ModelShape
   public let seed: UInt64

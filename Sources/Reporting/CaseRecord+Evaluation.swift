@@ -14,6 +14,7 @@ extension CaseRecord {
     let steps = timeline.stepTimes()
     name = measurement.name
     placement = measurement.placementSpec
+    isFitted = measurement.isFitted
     replicaChoice = measurement.replicaChoice.rawValue
     wire = measurement.wire
     block = measurement.block

@@ -107,6 +107,8 @@ public struct CaseRecord: Codable, Sendable {
 
   public var name: String
   public var placement: String
+  /// Whether the placement was fitted to a load.
+  public var isFitted: Bool
   public var replicaChoice: String
   public var dedup = "none"
   public var transport = "alltoallv"
@@ -146,6 +148,7 @@ public struct CaseMeasurement {
   public var name: String
   public var placement: ExpertPlacement
   public var placementSpec: String
+  public var isFitted: Bool
   public var replicaChoice: ReplicaChoice
   public var wire: String
   public var block: Int
@@ -165,7 +168,7 @@ public struct CaseMeasurement {
   public var clockErrorUs: Double
 
   public init(
-    name: String, placement: ExpertPlacement, placementSpec: String,
+    name: String, placement: ExpertPlacement, placementSpec: String, isFitted: Bool,
     replicaChoice: ReplicaChoice, wire: String, block: Int, timeline: CaseTimeline,
     traffic: [TrafficCounters], digest: UInt64, referenceError: Double?, referenceTokens: Int,
     rowBytes: (dispatch: Int, combine: Int), expertBytes: Int, weightLayerCount: Int,
@@ -174,6 +177,7 @@ public struct CaseMeasurement {
     self.name = name
     self.placement = placement
     self.placementSpec = placementSpec
+    self.isFitted = isFitted
     self.replicaChoice = replicaChoice
     self.wire = wire
     self.block = block

@@ -10,45 +10,48 @@ public struct CompareReport {
   public init(_ record: RunRecord) { self.record = record }
 
   public var text: String {
-    ([RecordHeading(record).text, timeTable, loadTable] + notes + [explanations])
-      .joined(separator: "\n\n")
+    let parts = [RecordHeading(record).text, caseTable, termTable] + notes + [explanations]
+    return parts.filter { !$0.isEmpty }.joined(separator: "\n\n")
   }
 
   private var unit: Quantity.TimeUnit {
     Quantity.TimeUnit(fitting: record.cases.map(\.stepUs.median).min() ?? 0)
   }
 
-  private var timeTable: String {
+  /// How long each case takes, and what its placement is like.
+  private var caseTable: String {
     let unit = unit
     var table = TextTable([
-      ("case", .left), ("step \(unit.name)\n[95 % interval]", .right), ("step / first", .right),
-      ("expert\nmax", .right), ("\nmean", .right), ("dispatch\nwait", .right),
-      ("\ntransf", .right), ("combine\nwait", .right), ("\ntransf", .right), ("rest", .right),
+      ("case", .left), ("step \(unit.name)\n[95 % interval]", .right),
+      ("step / first\n[95 % interval]", .right), ("load\nmax/mean", .right),
+      ("off-rank\nper step", .right), ("fan-out\nranks", .right), ("replica\nmemory", .right),
     ])
     for entry in record.cases {
-      let expert = entry.expertTime
       table.add([
         entry.name, Self.step(entry.stepUs, unit), Self.ratio(entry.ratioToFirst),
-        unit.text(expert.max), unit.text(expert.mean), Self.part(entry.dispatchUs.wait, unit),
-        Self.part(entry.dispatchUs.transfer, unit), Self.part(entry.combineUs.wait, unit),
-        Self.part(entry.combineUs.transfer, unit), unit.text(entry.shares.rest * entry.stepUs.median),
+        Quantity.fixed(entry.load.maxOverMean, 3), Quantity.bytes(entry.bytes.offRank.both),
+        Quantity.fixed(entry.fanOut.ranks, 2), Quantity.bytes(Double(entry.replicas.extraBytes)),
       ])
     }
     return table.text
   }
 
-  private var loadTable: String {
+  /// Where the time goes, and the counters behind it.
+  private var termTable: String {
+    let unit = unit
     var table = TextTable([
-      ("case", .left), ("load\nmax/mean", .right), ("off-rank\nper step", .right),
-      ("off-node\nper step", .right), ("fan-out\nranks", .right), ("fan-out\nnodes", .right),
-      ("experts\nactive max", .right), ("replica\nmemory", .right), ("useless\nreplicas", .right),
+      ("\(unit.name)", .left), ("expert\nmax", .right), ("\nmean", .right),
+      ("dispatch\nwait", .right), ("\ntransfer", .right), ("combine\nwait", .right),
+      ("\ntransfer", .right), ("\nrest", .right), ("off-node\nper step", .right),
+      ("experts\nactive", .right), ("useless\nreplicas", .right),
     ])
     for entry in record.cases {
       table.add([
-        entry.name, Quantity.fixed(entry.load.maxOverMean, 3),
-        Quantity.bytes(entry.bytes.offRank.both), Quantity.bytes(entry.bytes.offNode.both),
-        Quantity.fixed(entry.fanOut.ranks, 2), Quantity.fixed(entry.fanOut.nodes, 2),
-        "\(entry.load.activatedMax)", Quantity.bytes(Double(entry.replicas.extraBytes)),
+        entry.name, unit.text(entry.expertTime.max), unit.text(entry.expertTime.mean),
+        Self.part(entry.dispatchUs.wait, unit), Self.part(entry.dispatchUs.transfer, unit),
+        Self.part(entry.combineUs.wait, unit), Self.part(entry.combineUs.transfer, unit),
+        unit.text(entry.shares.rest * entry.stepUs.median),
+        Quantity.bytes(entry.bytes.offNode.both), "\(entry.load.activatedMax)",
         "\(entry.replicas.useless)",
       ])
     }
@@ -74,8 +77,9 @@ public struct CompareReport {
   private var explanations: String {
     guard let first = record.cases.first, record.cases.count > 1 else { return "" }
     let unit = unit
-    return record.cases.dropFirst().map { Explanation(of: $0, against: first, unit: unit).text }
-      .joined(separator: "\n")
+    return record.cases.dropFirst().map {
+      Paragraph(Explanation(of: $0, against: first, unit: unit).text, indent: 2).text
+    }.joined(separator: "\n")
   }
 
   static func step(_ samples: CaseRecord.Samples, _ unit: Quantity.TimeUnit) -> String {

@@ -21,7 +21,8 @@ struct RecordHeading {
         + "(\(machine.isa)), \(machine.threads) thread\(machine.threads == 1 ? "" : "s") a rank, "
         + mpiName,
     ]
-    if workload.kind == "router" { lines.remove(at: 2) }
+    // Without a fitted placement there is nothing to be fitted to.
+    if !record.cases.contains(where: \.isFitted) { lines.remove(at: 2) }
     if model.weights == "shared" && model.layers.count > 1 {
       lines.append("all layers use the weights of one: small models stay in cache")
     }
@@ -31,7 +32,7 @@ struct RecordHeading {
     if machine.clockErrorUs == nil {
       lines.append("ranks on several clocks: waiting cannot be told from transfer (n/a)")
     }
-    return lines.joined(separator: "\n")
+    return lines.map { Paragraph($0, indent: 2).text }.joined(separator: "\n")
   }
 
   private var layers: String {

@@ -20,8 +20,8 @@ public struct RunReport {
     return [
       RecordHeading(record).text,
       "placement \(entry.placement), replica choice \(entry.replicaChoice), wire \(entry.wire)",
-      "step \(CompareReport.step(entry.stepUs, unit)) \(unit.name), median with 95 % interval: "
-        + shares,
+      "step \(CompareReport.step(entry.stepUs, unit)) \(unit.name), median with 95 % interval\n"
+        + "of it " + shares,
       phaseTable(unit), breakdownTable(unit), figures,
     ].joined(separator: "\n\n")
   }
@@ -67,7 +67,8 @@ public struct RunReport {
       ])
     }
     var ranks = TextTable([
-      ("per rank", .left), ("expert \(unit.name)", .right), ("dispatch", .right), ("combine", .right),
+      ("per rank", .left), ("expert \(unit.name)", .right), ("dispatch", .right),
+      ("combine", .right),
       ("rows\nper step", .right), ("host", .left),
     ])
     for (rank, time) in entry.ranks.enumerated() {
@@ -82,7 +83,7 @@ public struct RunReport {
   private var figures: String {
     var lines = [
       "load max/mean \(Quantity.fixed(entry.load.maxOverMean, 3)), fan-out "
-        + "\(Quantity.fixed(entry.fanOut.ranks, 2)) ranks, bytes per step: logical "
+        + "\(Quantity.fixed(entry.fanOut.ranks, 2)) ranks\nbytes per step: logical "
         + "\(Quantity.bytes(entry.bytes.logical.both)), off-rank "
         + "\(Quantity.bytes(entry.bytes.offRank.both)), off-node "
         + "\(Quantity.bytes(entry.bytes.offNode.both))",

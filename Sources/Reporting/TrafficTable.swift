@@ -25,9 +25,9 @@ public struct TrafficTable {
   public var text: String {
     var table = TextTable([
       ("ranks", .right), ("placement", .left), ("load\nmax/mean", .right),
-      ("node load\nmax/mean", .right), ("experts\nactive max", .right),
-      ("off-rank\ncopies", .right), ("off-node\ncopies", .right), ("node-dedup\ncopies", .right),
-      ("fan-out\nranks", .right), ("extra\nslots", .right), ("useless\nreplicas", .right),
+      ("nodes\nmax/mean", .right), ("experts\nactive", .right), ("off-rank\ncopies", .right),
+      ("off-node\ncopies", .right), ("node-\ndedup", .right), ("fan-out\nranks", .right),
+      ("extra\nslots", .right), ("useless", .right),
     ])
     for row in rows {
       var ranks = LoadCounters()
@@ -52,6 +52,7 @@ public struct TrafficTable {
         Quantity.fixed(total.fanOutRanks, 2), "\(placement.extraSlotCount)", "\(useless)",
       ])
     }
-    return table.text + "\n\ncopies and fan-out: per token and layer, the mean over tokens"
+    return table.text
+      + "\n\ncopies and fan-out: mean over tokens and layers; useless: replicas on a rank that has one"
   }
 }

@@ -62,7 +62,8 @@ enum ConfigFile {
       throw InputError("configuration \(path) must be a mapping of options, such as model: tiny")
     }
     return try mapping.map { key, value in
-      guard let key = key.string, key.allSatisfy({ $0.isLetter || $0.isNumber || "-_".contains($0) })
+      guard let key = key.string,
+        key.allSatisfy({ $0.isLetter || $0.isNumber || "-_".contains($0) })
       else { throw InputError("configuration \(path) has a key that is not a word") }
       let name = key.replacingOccurrences(of: "_", with: "-")
       if name == "cases" { return try cases(value, path: path) }

@@ -75,7 +75,8 @@ struct DoctorCommand: ParsableCommand {
       }
     }
     return Finding(
-      what: "launcher", found: "none", advice: "several ranks need one: apt-get install openmpi-bin")
+      what: "launcher", found: "none", advice: "several ranks need one: apt-get install openmpi-bin"
+    )
   }
 
   private static func cores() -> Finding {

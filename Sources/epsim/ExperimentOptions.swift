@@ -38,10 +38,13 @@ struct WorkloadOptions: ParsableArguments {
   @Option(help: "How tokens are dealt to ranks: block, round-robin or sequence.")
   var assignment = TokenAssignment.block
 
-  @Option(help: "Groups of consecutive experts for hierarchical EPLB. Default: the model's.")
+  @Option(
+    parsing: .unconditional,
+    help: "Groups of consecutive experts for hierarchical EPLB. Default: the model's.")
   var groups: Int?
 
-  @Option(help: "Seed of weights, inputs, generators and the order of cases.")
+  @Option(
+    parsing: .unconditional, help: "Seed of weights, inputs, generators and the order of cases.")
   var seed: UInt64 = 1
 }
 
@@ -70,16 +73,16 @@ struct CaseOptions: ParsableArguments {
 
 /// How the run is carried out.
 struct RunOptions: ParsableArguments {
-  @Option(help: "Tokens per step over all ranks.")
+  @Option(parsing: .unconditional, help: "Tokens per step over all ranks.")
   var tokens: Int?
 
-  @Option(help: "Tokens per step on every rank, instead of --tokens.")
+  @Option(parsing: .unconditional, help: "Tokens per step on every rank, instead of --tokens.")
   var tokensPerRank: Int?
 
-  @Option(help: "Measured steps; intervals need at least 8.")
+  @Option(parsing: .unconditional, help: "Measured steps; intervals need at least 8.")
   var steps = 10
 
-  @Option(help: "Steps before the measurement.")
+  @Option(parsing: .unconditional, help: "Steps before the measurement.")
   var warmup = 2
 
   @Option(help: "Format of activations and weights: f32, bf16. Default: bf16 where supported.")
@@ -88,10 +91,12 @@ struct RunOptions: ParsableArguments {
   @Option(help: "shared: every layer uses the weights of layer 0; per-layer: each has its own.")
   var weights = ModelWeights.Sharing.shared
 
-  @Option(help: "Threads of the products on every rank.")
+  @Option(parsing: .unconditional, help: "Threads of the products on every rank.")
   var threads = 1
 
-  @Option(help: "Memory that the ranks of one node may use, GiB. Default: what is free.")
+  @Option(
+    parsing: .unconditional,
+    help: "Memory that the ranks of one node may use, GiB. Default: what is free.")
   var maxMemory: Double?
 
   @Flag(help: "Compare every layer's output with the slow reference layer.")

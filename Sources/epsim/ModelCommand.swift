@@ -23,7 +23,8 @@ struct ModelCommand: ParsableCommand {
   @Argument(help: "Preset or path of a preset file.")
   var name: String?
 
-  @Option(help: "Ranks that the experts are spread over, for bytes per rank.")
+  @Option(
+    parsing: .unconditional, help: "Ranks that the experts are spread over, for bytes per rank.")
   var ranks = 8
 
   @Flag(help: "Print the figures as JSON on stdout, and nothing else there.")

@@ -36,7 +36,7 @@ struct PlaceCommand: ParsableCommand {
 
   @OptionGroup(title: "Machine") var machine: MachineOptions
 
-  @Option(help: "Tokens that a generator is asked for.")
+  @Option(parsing: .unconditional, help: "Tokens that a generator is asked for.")
   var tokens = 4096
 
   @Option(help: "Write the placement to this file: .json, or .csv with the slots of each layer.")

@@ -80,7 +80,8 @@ struct RecordBuilder {
       configuration.weightSharing == .shared ? 1 : configuration.layers.count
     return CaseMeasurement(
       name: measured.name, placement: runCase.placement,
-      placementSpec: spec.placement.description, replicaChoice: runCase.replicaChoice,
+      placementSpec: spec.placement.description, isFitted: spec.placement.needsLoad,
+      replicaChoice: runCase.replicaChoice,
       wire: runCase.wire.rawValue, block: measured.block, timeline: measured.timeline,
       traffic: measured.traffic, digest: measured.digest,
       referenceError: measured.referenceError, referenceTokens: measured.referenceTokens,

@@ -27,11 +27,11 @@ struct RunCommand: DistributedCommand {
   @OptionGroup(title: "Run") var run: RunOptions
 
   func run(on comm: borrowing Communicator) throws {
-    let session = try RunSession(workload: workload, cases: cases, run: run, on: comm)
-    guard session.cases.count == 1 else {
-      throw InputError(
-        "run takes one case, the options make \(session.cases.count); use epsim compare")
+    let caseCount = try CaseSpec.all(cases).count
+    guard caseCount == 1 else {
+      throw InputError("run takes one case, the options make \(caseCount); use epsim compare")
     }
+    let session = try RunSession(workload: workload, cases: cases, run: run, on: comm)
     guard let record = try session.run(on: comm) else { return }
     if run.json {
       print(String(decoding: try RecordCoding.json(record), as: UTF8.self))

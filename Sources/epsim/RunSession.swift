@@ -161,7 +161,8 @@ struct RunSession {
   /// The rows that MPI delivered must be those that the counters say.
   private static func requireCountersMatch(_ result: RunResult) throws {
     for caseResult in result.cases.flatMap({ $0 }) {
-      for (step, (counters, rows)) in zip(caseResult.traffic, caseResult.receivedRows).enumerated() {
+      for (step, (counters, rows)) in zip(caseResult.traffic, caseResult.receivedRows).enumerated()
+      {
         for row in counters.placement.layers.indices {
           let counted = counters.layer(row).receivedPerRank
           let delivered = rows.map { $0[row] }

@@ -11,10 +11,12 @@ internal import Workloads
 
 /// Ranks and nodes where nothing is launched.
 struct MachineOptions: ParsableArguments {
-  @Option(help: "Ranks to place experts on.")
+  @Option(parsing: .unconditional, help: "Ranks to place experts on.")
   var ranks = 8
 
-  @Option(help: "Nodes that the ranks lie on, in equal blocks of consecutive ranks.")
+  @Option(
+    parsing: .unconditional,
+    help: "Nodes that the ranks lie on, in equal blocks of consecutive ranks.")
   var nodes = 1
 
   func topology() throws -> Topology {
@@ -49,7 +51,9 @@ struct TrafficCommand: ParsableCommand {
   @OptionGroup(title: "Placement and exchange") var cases: CaseOptions
   @OptionGroup(title: "Machine") var machine: MachineOptions
 
-  @Option(help: "Tokens of the batch over all ranks. Default: all judged tokens of a trace, or 4096.")
+  @Option(
+    parsing: .unconditional,
+    help: "Tokens of the batch over all ranks. Default: all judged tokens of a trace, or 4096.")
   var tokens: Int?
 
   @Flag(help: "Print the counters as JSON on stdout, and nothing else there.")

@@ -17,8 +17,9 @@ struct TrafficComputation {
 
   /// The counters of a case, one per step, and the placement that they belong to.
   /// - Throws: ``InputError`` for the live router, which tells nothing without running.
-  func counters(_ spec: CaseSpec) throws -> (placement: ExpertPlacement, counters: [TrafficCounters])
-  {
+  func counters(_ spec: CaseSpec) throws -> (
+    placement: ExpertPlacement, counters: [TrafficCounters]
+  ) {
     guard let source = setup.source(tokensPerStep: tokensPerStep) else {
       throw InputError(
         "load and traffic of a live router cannot be computed without running it; use --workload "

@@ -111,7 +111,10 @@ struct DistributedLayerTests {
               == Set(whole.cases.flatMap { $0 }.map(\.digest)))
           // Every later case shares its block with the first case.
           let baseBlocks = Set(result.cases[0].map(\.block))
-          #expect(result.cases.dropFirst().allSatisfy { $0.count == 1 && baseBlocks.contains($0[0].block) })
+          #expect(
+            result.cases.dropFirst().allSatisfy {
+              $0.count == 1 && baseBlocks.contains($0[0].block)
+            })
         }
       } catch let error as InputError {
         refusals.append(error.description)

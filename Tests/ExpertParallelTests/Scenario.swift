@@ -101,7 +101,8 @@ func lawTrace() throws -> RoutingTrace {
     .deletingLastPathComponent()
   return try RoutingTrace(
     contentsOfFile: root.appending(
-      path: "examples/traces/deepseek-v2-lite-law.safetensors").path)
+      path: "examples/traces/deepseek-v2-lite-law.safetensors"
+    ).path)
 }
 
 /// The shape of `models/tiny.yaml`.

@@ -38,8 +38,9 @@ struct RankAgreementTests {
   func severalRanks() throws {
     let world = SharedMPI.world
     let lowest = world.size / 2
+    func classify(_ error: any Error) -> Int { world.rank + 2 }
     let error = #expect(throws: AgreedError.self) {
-      try world.agree(classify: { _ in world.rank + 2 }) {
+      try world.agree(classify: classify) {
         guard world.rank < lowest else { throw Complaint(description: "from \(world.rank)") }
       }
     }

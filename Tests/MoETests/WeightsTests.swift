@@ -27,7 +27,8 @@ private func filled(_ count: Int, _ fill: (UnsafeMutableBufferPointer<Float>) ->
     #expect(one == gateUp(weights, layer: 1, expert: 2))
     #expect(one != gateUp(weights, layer: 2, expert: 2))
     #expect(one != gateUp(weights, layer: 1, expert: 3))
-    #expect(one != gateUp(ModelWeights(model: model, seed: 2, sharing: .perLayer), layer: 1, expert: 2))
+    #expect(
+      one != gateUp(ModelWeights(model: model, seed: 2, sharing: .perLayer), layer: 1, expert: 2))
   }
 
   @Test func sharedWeightsAreThoseOfLayerZero() {
@@ -36,7 +37,8 @@ private func filled(_ count: Int, _ fill: (UnsafeMutableBufferPointer<Float>) ->
   }
 
   @Test func weightsAreCentredWithVarianceOneOverFanIn() {
-    let values = filled(20_000) { weights.fillGateUp(layer: 0, expert: 0, into: $0) }.map(Double.init)
+    let values = filled(20_000) { weights.fillGateUp(layer: 0, expert: 0, into: $0) }.map(
+      Double.init)
     let mean = values.reduce(0, +) / 20_000
     let variance = values.reduce(0) { $0 + $1 * $1 } / 20_000
     // Standard error of the mean: sqrt(1/48/20000) = 0.001; of the variance about 0.6 %.
@@ -77,6 +79,7 @@ private func filled(_ count: Int, _ fill: (UnsafeMutableBufferPointer<Float>) ->
     let reference = [1.0, -2.0, 4.0, 0.5]
     #expect(ReferenceLayer.error(of: [1, -2, 4, 0.5], reference: reference, hidden: 2) == 0)
     #expect(ReferenceLayer.error(of: [1, -2, 4, 1.5], reference: reference, hidden: 2) == 0.25)
-    #expect(ReferenceLayer.error(of: [1, -2, .nan, 0.5], reference: reference, hidden: 2) == .infinity)
+    #expect(
+      ReferenceLayer.error(of: [1, -2, .nan, 0.5], reference: reference, hidden: 2) == .infinity)
   }
 }

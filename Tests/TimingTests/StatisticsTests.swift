@@ -27,7 +27,8 @@ import Timing
   @Test func intervalSurvivesThousandsOfSamples() {
     let interval = Estimate((1...5000).map(Double.init)).interval
     // Normal approximation: 2500 +- 1.96 sqrt(5000)/2 = 2500 +- 69.3.
-    #expect(interval.map { abs($0.lowerBound - 2431) <= 1 && abs($0.upperBound - 2570) <= 1 } == true)
+    #expect(
+      interval.map { abs($0.lowerBound - 2431) <= 1 && abs($0.upperBound - 2570) <= 1 } == true)
   }
 
   @Test func pairedRatioSeesThroughDriftThatBothCasesShare() {
