@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: one expert, a gated feed-forward network.
+
+internal import CKernels
+
+/// The experts y = W2 (silu(W1 x) * (W3 x)) of one shape.
+///
+/// W1 (gate) and W3 (up) are one product with weights [H, 2F], gate columns first; W2 (down) is
+/// [F, H]. The activation is computed in `Float` and rounded once to the type of the products;
+/// silu(-infinity) is -0, NaN propagates, and 0 times an infinity is NaN as in IEEE 754.
+/// Not thread-safe: it owns scratch for one block of rows.
+/// Source: Shazeer 2020, "GLU Variants Improve Transformer", equation 6 (SwiGLU).
+public final class ExpertFFN {
+  /// The packed matrices of one expert.
+  public final class Weights {
+    let gateUp: PackedWeights
+    let down: PackedWeights
+
+    init(for ffn: ExpertFFN) throws(KernelError) {
+      gateUp = try PackedWeights(for: ffn.gateUp)
+      down = try PackedWeights(for: ffn.down)
+    }
+
+    /// Bytes that the expert occupies.
+    public var byteCount: Int { gateUp.byteCount + down.byteCount }
+  }
+
+  /// H, the values in a token row.
+  public let hiddenSize: Int
+  /// F, the values between the two products.
+  public let ffnSize: Int
+  /// The type of x and of the weights.
+  public let type: ElementType
+  private let gateUp: LinearProduct
+  private let down: LinearProduct
+  /// [maxRows, 2F] Float.
+  private let gateUpRows: AlignedBuffer
+  /// [maxRows, F] of `type`.
+  private let activatedRows: AlignedBuffer
+
+  /// Experts of this shape; scratch for one block of rows is allocated here.
+  /// - Throws: `KernelError` when the backend has no such products.
+  public init(
+    context: KernelContext, hiddenSize: Int, ffnSize: Int, type: ElementType
+  ) throws(KernelError) {
+    self.hiddenSize = hiddenSize
+    self.ffnSize = ffnSize
+    self.type = type
+    gateUp = try LinearProduct(
+      context: context, inputSize: hiddenSize, outputSize: 2 * ffnSize, type: type)
+    down = try LinearProduct(
+      context: context, inputSize: ffnSize, outputSize: hiddenSize, type: type)
+    let rows = LinearProduct.maxRows
+    gateUpRows = AlignedBuffer(byteCount: rows * 2 * ffnSize * ElementType.f32.byteCount)
+    activatedRows = AlignedBuffer(byteCount: rows * ffnSize * type.byteCount)
+  }
+
+  /// Bytes of one packed expert.
+  public var packedByteCount: Int { gateUp.packedByteCount + down.packedByteCount }
+
+  /// Floating-point operations of the two products for one row; a multiply-add counts as two.
+  public var flopsPerRow: Int { 6 * hiddenSize * ffnSize }
+
+  /// Packs one expert; the sources are free for the next one afterwards.
+  ///
+  /// Shapes: `gateUp` [H, 2F], gate columns first; `down` [F, H]; both row-major.
+  public func pack(
+    gateUp gateUpSource: UnsafePointer<Float>, down downSource: UnsafePointer<Float>
+  ) throws(KernelError) -> Weights {
+    let weights = try Weights(for: self)
+    try gateUp.pack(gateUpSource, into: weights.gateUp)
+    try down.pack(downSource, into: weights.down)
+    return weights
+  }
+
+  /// Generates the code for every row count (about 0.1 s), so that no step has to.
+  public func prepare() throws(KernelError) {
+    try gateUp.prepare()
+    try down.prepare()
+  }
+
+  /// Runs one expert on any number of rows, zero included.
+  ///
+  /// Shapes: `x` [rows, H] of ``type``, `y` [rows, H]; they must not overlap.
+  public func apply(
+    rows: Int, x: UnsafeRawPointer, weights: Weights, y: UnsafeMutablePointer<Float>
+  ) {
+    run(rows: rows, x: x, weights: weights, y: y, activating: true)
+  }
+
+  /// Runs the two products alone: what ``apply(rows:x:weights:y:)`` costs without its activation.
+  ///
+  /// For benchmarks: the second product reads whatever activations the last `apply` left (zeros
+  /// before the first), so `y` is meaningless; the work and the memory touched are those of `apply`.
+  public func productsOnly(
+    rows: Int, x: UnsafeRawPointer, weights: Weights, y: UnsafeMutablePointer<Float>
+  ) {
+    run(rows: rows, x: x, weights: weights, y: y, activating: false)
+  }
+
+  private func run(
+    rows: Int, x: UnsafeRawPointer, weights: Weights, y: UnsafeMutablePointer<Float>,
+    activating: Bool
+  ) {
+    precondition(rows >= 0, "\(rows) rows")
+    let between = gateUpRows.bytes.assumingMemoryBound(to: Float.self)
+    var start = 0
+    while start < rows {
+      let count = min(LinearProduct.maxRows, rows - start)
+      gateUp.multiply(
+        rows: count, x: x + start * hiddenSize * type.byteCount, weights: weights.gateUp,
+        y: between)
+      if activating { activate(rows: count, between) }
+      down.multiply(
+        rows: count, x: activatedRows.bytes, weights: weights.down, y: y + start * hiddenSize)
+      start += count
+    }
+  }
+
+  private func activate(rows: Int, _ between: UnsafeMutablePointer<Float>) {
+    switch type {
+    case .f32:
+      ck_swiglu_f32(
+        rows, ffnSize, between, activatedRows.bytes.assumingMemoryBound(to: Float.self))
+    case .bf16:
+      ck_swiglu_bf16(
+        rows, ffnSize, between, activatedRows.bytes.assumingMemoryBound(to: UInt16.self))
+    }
+  }
+}
