@@ -52,11 +52,11 @@ doctor: setup ## what is installed, and what is missing
 	@$(BINARIES)/epsim doctor
 
 format: ## format all Swift files in place
-	swift format -i -r -p Package.swift Sources Tests
+	swift format -i -r -p Package.swift Sources Tests Benchmarks
 
 lint: ## check imports and format
 	@scripts/check-imports
-	swift format lint -s -r -p Package.swift Sources Tests
+	swift format lint -s -r -p Package.swift Sources Tests Benchmarks
 
 clean: ## remove what was built
 	rm -rf $(SCRATCH)
