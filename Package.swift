@@ -74,6 +74,22 @@ let package = Package(
         "MoE", "Timing", argumentParser, yams,
       ],
       swiftSettings: strict),
+
+    tests("TimingTests", ["Timing"]),
+    tests("MoETests", ["MoE"]),
+    tests("WorkloadsTests", ["Workloads", "MoE"]),
+    tests("CostModelTests", ["CostModel"]),
+    tests("PlacementTests", ["Placement", "CostModel", "Workloads", "MoE"]),
+    // What the tests of several modules share; needs the toolchain's Testing module.
+    .target(
+      name: "TestSupport", dependencies: ["MPI"], path: "Tests/TestSupport", swiftSettings: strict),
+    tests("MPITests", ["MPI", "TestSupport"]),
+    tests(
+      "ExpertParallelTests",
+      [
+        "ExpertParallel", "MPI", "Kernels", "Placement", "CostModel", "Workloads", "MoE", "Timing",
+        "TestSupport",
+      ]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11

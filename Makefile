@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+# epsim: every command that a person types. `make` alone lists them.
+#
+# NP             ranks of run, run-full and bench (default: the smaller of 4 and the cores)
+# CONFIGURATION  release or debug
+# TIMEOUT        seconds that a launch of the tests may take
+# SCRATCH        build directory
+NP ?=
+CONFIGURATION ?= release
+TIMEOUT ?= 120
+SCRATCH ?= .build
+export CONFIGURATION TIMEOUT SCRATCH
+
+SWIFT_BUILD = swift build -c $(CONFIGURATION) --scratch-path $(SCRATCH)
+BINARIES = $(SCRATCH)/$(CONFIGURATION)
+LAUNCH = scripts/launch $(if $(NP),-n $(NP))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build run run-full test soak bench doctor format lint clean
+
+help:
+	@echo 'make TARGET [NP=ranks] [CONFIGURATION=release|debug] [TIMEOUT=seconds]'
+	@echo
+	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
+
+setup: ## install the system packages that are missing, check the Swift toolchain
+	@scripts/setup
+
+build: setup ## build everything
+	$(SWIFT_BUILD)
+
+run: setup ## the main job: which placement is fastest on a real trace, in minutes
+	$(SWIFT_BUILD) --product epsim
+	@$(LAUNCH) -- $(BINARIES)/epsim compare --config examples/placement.yaml
+
+run-full: setup ## the main job on the whole trace and all layers, much longer
+	$(SWIFT_BUILD) --product epsim
+	@$(LAUNCH) -- $(BINARIES)/epsim compare --config examples/placement-full.yaml
+
+test: ## all tests: one process, then mpirun with 2, 3 and 4 ranks
+	@scripts/test
+
+soak: ## what takes longer: sanitizers, repetition, other libraries
+	@scripts/soak
+
+bench: setup ## each phase as a share of its physical limit, on 2 ranks
+	$(SWIFT_BUILD) --product epsim-bench
+	@scripts/launch -n $(or $(NP),2) -- $(BINARIES)/epsim-bench
+
+doctor: setup ## what is installed, and what is missing
+	$(SWIFT_BUILD) --product epsim
+	@$(BINARIES)/epsim doctor
+
+format: ## format all Swift files in place
+	swift format -i -r -p Package.swift Sources Tests
+
+lint: ## check imports and format
+	@scripts/check-imports
+	swift format lint -s -r -p Package.swift Sources Tests
+
+clean: ## remove what was built
+	rm -rf $(SCRATCH)

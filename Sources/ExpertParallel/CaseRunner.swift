@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: runs the steps of one case on one rank.
+
+internal import Kernels
+internal import MPI
+internal import MoE
+internal import Placement
+internal import Timing
+
+/// One case on one rank: its layers, its exchange, its stamps and its counters.
+final class CaseRunner {
+  let runCase: RunCase
+  /// Stamps of the measured steps.
+  private(set) var recorder: SpanRecorder
+  /// Counters of this rank's tokens, one per measured step.
+  private(set) var traffic: [TrafficCounters] = []
+  /// [steps][layers] rows that MPI delivered here in each measured step.
+  private(set) var receivedRows: [[Int]] = []
+  /// This rank's part of the output digest; of the first measured step.
+  private(set) var digest: UInt64 = 0
+
+  private let configuration: RunConfiguration
+  private let layers: [DistributedLayer]
+  private let buffers: LayerBuffers
+  private let rank: Int
+
+  init(
+    _ runCase: RunCase, configuration: RunConfiguration, rank: Int, shard: ExpertShard,
+    buffers: LayerBuffers
+  ) throws {
+    self.runCase = runCase
+    self.configuration = configuration
+    self.buffers = buffers
+    self.rank = rank
+    let hidden = configuration.model.hiddenSize
+    // Layers run one after the other, so they share the exchange.
+    let exchange = try RowExchange(
+      slotOffsets: runCase.placement.slotOffsets, rank: rank,
+      wireRowBytes: hidden * runCase.wire.byteCount, combineRowBytes: hidden * 4)
+    let assignments = configuration.tokenCapacity(rank: rank) * configuration.model.topK
+    layers = try configuration.layers.map {
+      try DistributedLayer(
+        layer: $0, runCase: runCase, configuration: configuration, rank: rank, shard: shard,
+        buffers: buffers, exchange: exchange, assignmentCapacity: assignments)
+    }
+    recorder = SpanRecorder(
+      layout: StampLayout(layerCount: layers.count), stepCapacity: configuration.measuredSteps)
+  }
+
+  /// Runs one step; a kept one is measured and counted. Collective.
+  func step(_ inputs: StepInputs, keep: Bool, on comm: borrowing Communicator) throws(MPIError) {
+    start(inputs)
+    try comm.barrier()
+    recorder.mark()
+    for layer in layers {
+      try layer.run(recorder: &recorder, output: buffers.activations, on: comm)
+    }
+    recorder.mark()
+    let isFirst = keep && recorder.stepCount == 0
+    recorder.finishStep(keep: keep)
+    if keep { count() }
+    if isFirst {
+      digest = RowKernels.rowHash(
+        tokens: inputs.tokenCount, length: configuration.model.hiddenSize,
+        tokenIndices: inputs.globalTokens, from: buffers.activations)
+    }
+  }
+
+  /// Runs one step unmeasured and compares a sample of this rank's tokens in every layer with the
+  /// reference layer. Collective.
+  ///
+  /// - Returns: the largest error (``ReferenceLayer/error(of:reference:hidden:)``) and how many
+  ///   tokens of this rank were compared in each layer.
+  func checkStep(
+    _ inputs: StepInputs, on comm: borrowing Communicator
+  ) throws(MPIError) -> (error: Double, tokens: Int) {
+    start(inputs)
+    let hidden = configuration.model.hiddenSize
+    let sample = sampledTokens(of: inputs.tokenCount)
+    let output = UnsafeMutableBufferPointer<Float>.zeroed(inputs.tokenCount * hidden)
+    defer { output.deallocate() }
+    var scratch = SpanRecorder(layout: StampLayout(layerCount: 1), stepCapacity: 0)
+    var error = 0.0
+    for (layer, number) in zip(layers, configuration.layers) {
+      let sampledInputs = rows(UnsafeBufferPointer(activations(inputs.tokenCount)), sample)
+      scratch.mark()
+      output.update(repeating: 0)
+      try layer.run(recorder: &scratch, output: output.baseAddress!, on: comm)
+      scratch.mark()
+      scratch.finishStep(keep: false)
+      let reference = ReferenceLayer(weights: configuration.weights, layer: number).output(
+        inputs: sampledInputs, decision: choices(layer.decision, sample))
+      error = max(
+        error,
+        ReferenceLayer.error(
+          of: rows(UnsafeBufferPointer(output), sample), reference: reference, hidden: hidden))
+      for index in output.indices { buffers.activations[index] += output[index] }
+    }
+    return (error, sample.count)
+  }
+
+  private func start(_ inputs: StepInputs) {
+    buffers.activations.update(
+      from: inputs.rows.baseAddress!, count: inputs.tokenCount * configuration.model.hiddenSize)
+    for (layer, decision) in zip(layers, inputs.decisions) { layer.decision = decision }
+  }
+
+  /// Counts the step that just ran.
+  private func count() {
+    var counters = TrafficCounters(
+      placement: runCase.placement, topology: configuration.topology)
+    for (layer, number) in zip(layers, configuration.layers) {
+      counters.add(
+        layerRow: runCase.placement.row(ofLayer: number)!, sourceRank: rank,
+        slots: UnsafeBufferPointer(rebasing: layer.plan.slots[..<layer.plan.assignmentCount]),
+        topK: configuration.model.topK)
+    }
+    traffic.append(counters)
+    receivedRows.append(layers.map(\.receivedRowCount))
+  }
+
+  private func activations(_ tokens: Int) -> UnsafeMutableBufferPointer<Float> {
+    UnsafeMutableBufferPointer(
+      start: buffers.activations, count: tokens * configuration.model.hiddenSize)
+  }
+
+  /// Multiply-adds that a check may spend per rank and case, about ten seconds.
+  private static let checkBudget = 5_000_000_000
+
+  /// Evenly spaced tokens, as many as the budget allows, at least one.
+  private func sampledTokens(of count: Int) -> [Int] {
+    let model = configuration.model
+    let perToken =
+      (model.topK + model.sharedExpertCount) * model.expertParameterCount * layers.count
+    let wanted = min(count, max(1, Self.checkBudget / perToken))
+    return (0..<wanted).map { $0 * count / wanted }
+  }
+
+  private func rows(_ source: UnsafeBufferPointer<Float>, _ tokens: [Int]) -> [Float] {
+    let hidden = configuration.model.hiddenSize
+    return tokens.flatMap { source[$0 * hidden..<($0 + 1) * hidden] }
+  }
+
+  private func choices(_ decision: RoutingDecision, _ tokens: [Int]) -> RoutingDecision {
+    let topK = decision.topK
+    return RoutingDecision(
+      topK: topK,
+      expertIndices: tokens.flatMap { decision.expertIndices[$0 * topK..<($0 + 1) * topK] },
+      routingWeights: tokens.flatMap { decision.routingWeights[$0 * topK..<($0 + 1) * topK] })
+  }
+}

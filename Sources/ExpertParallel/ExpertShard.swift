@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: the packed weights that one rank holds.
+
+internal import Kernels
+internal import MoE
+internal import Placement
+
+/// The weights that a rank computes with: its experts of every case, shared experts, router.
+///
+/// In a comparison it holds the union of the experts that the cases put on this rank, so that the
+/// cases can be interleaved. A weight is generated, packed and forgotten, expert by expert: the
+/// unpacked source never exists for more than one expert.
+final class ExpertShard {
+  /// The FFN of a routed expert, for all experts.
+  let expertFFN: ExpertFFN
+  /// The shared experts as one FFN; nil where the model has none.
+  let sharedFFN: ExpertFFN?
+  /// The gate product [H] -> [E]; nil where choices come from a workload.
+  let routerProduct: LinearProduct?
+
+  private var experts: [ShardKey: ExpertFFN.Weights] = [:]
+  private var sharedExperts: [Int: ExpertFFN.Weights] = [:]
+  private var routers: [Int: PackedWeights] = [:]
+  private let weights: ModelWeights
+
+  /// Prepares the products and packs what every case shares; experts follow with ``hold(_:)``.
+  init(_ configuration: RunConfiguration, context: KernelContext) throws {
+    let model = configuration.model
+    weights = configuration.weights
+    expertFFN = try ExpertFFN(
+      context: context, hiddenSize: model.hiddenSize, ffnSize: model.expertFFNSize,
+      type: configuration.elementType)
+    try expertFFN.prepare()
+    if model.sharedExpertCount > 0 {
+      let ffn = try ExpertFFN(
+        context: context, hiddenSize: model.hiddenSize, ffnSize: model.sharedFFNSize,
+        type: configuration.elementType)
+      try ffn.prepare()
+      sharedFFN = ffn
+    } else {
+      sharedFFN = nil
+    }
+    if case .router = configuration.routing {
+      let product = try LinearProduct(
+        context: context, inputSize: model.hiddenSize, outputSize: model.expertCount, type: .f32)
+      try product.prepare()
+      routerProduct = product
+    } else {
+      routerProduct = nil
+    }
+    for layer in Set(configuration.layers.map(weights.weightLayer)) {
+      if let sharedFFN {
+        sharedExperts[layer] = try pack(sharedFFN, innerSize: model.sharedFFNSize) {
+          weights.fillSharedGateUp(layer: layer, into: $0)
+          weights.fillSharedDown(layer: layer, into: $1)
+        }
+      }
+      if let routerProduct {
+        let packed = try PackedWeights(for: routerProduct)
+        try withScratch(model.hiddenSize * model.expertCount) { scratch in
+          weights.fillRouter(layer: layer, into: scratch)
+          try routerProduct.pack(scratch.baseAddress!, into: packed)
+        }
+        routers[layer] = packed
+      }
+    }
+  }
+
+  /// Holds exactly these experts: packs those that are missing and frees the others.
+  func hold(_ keys: Set<ShardKey>) throws {
+    experts = experts.filter { keys.contains($0.key) }
+    for key in keys where experts[key] == nil {
+      experts[key] = try pack(expertFFN, innerSize: weights.model.expertFFNSize) {
+        weights.fillGateUp(layer: key.weightLayer, expert: key.expert, into: $0)
+        weights.fillDown(layer: key.weightLayer, expert: key.expert, into: $1)
+      }
+    }
+  }
+
+  /// The weights of the expert in each local slot of a layer. Shape: [S].
+  func weightsPerSlot(layer: Int, placement: ExpertPlacement, rank: Int) -> [ExpertFFN.Weights] {
+    let row = placement.row(ofLayer: layer)!
+    return placement.slots(ofRank: rank).map { slot in
+      let expert = Int(placement.physicalToLogical[row][slot])
+      return experts[ShardKey(weightLayer: weights.weightLayer(of: layer), expert: expert)]!
+    }
+  }
+
+  /// The shared experts' weights of a layer.
+  func sharedWeights(layer: Int) -> ExpertFFN.Weights? {
+    sharedExperts[weights.weightLayer(of: layer)]
+  }
+
+  /// The router's weights of a layer.
+  func routerWeights(layer: Int) -> PackedWeights? { routers[weights.weightLayer(of: layer)] }
+
+  private func pack(
+    _ ffn: ExpertFFN, innerSize: Int,
+    fill: (UnsafeMutableBufferPointer<Float>, UnsafeMutableBufferPointer<Float>) -> Void
+  ) throws -> ExpertFFN.Weights {
+    let hidden = weights.model.hiddenSize
+    return try withScratch(3 * hidden * innerSize) { scratch in
+      let gateUp = UnsafeMutableBufferPointer(rebasing: scratch[..<(2 * hidden * innerSize)])
+      let down = UnsafeMutableBufferPointer(rebasing: scratch[(2 * hidden * innerSize)...])
+      fill(gateUp, down)
+      return try ffn.pack(gateUp: gateUp.baseAddress!, down: down.baseAddress!)
+    }
+  }
+
+  private func withScratch<Result>(
+    _ count: Int, _ body: (UnsafeMutableBufferPointer<Float>) throws -> Result
+  ) rethrows -> Result {
+    let scratch = UnsafeMutableBufferPointer<Float>.allocate(capacity: count)
+    defer { scratch.deallocate() }
+    return try body(scratch)
+  }
+}
+
+/// One expert's weights: layers may share them.
+struct ShardKey: Hashable {
+  let weightLayer: Int
+  let expert: Int
+
+  /// What a rank holds for these cases.
+  static func union(
+    of cases: ArraySlice<RunCase>, rank: Int, configuration: RunConfiguration
+  ) -> Set<ShardKey> {
+    var keys: Set<ShardKey> = []
+    for layer in configuration.layers {
+      let weightLayer = configuration.weights.weightLayer(of: layer)
+      for runCase in cases {
+        let row = runCase.placement.physicalToLogical[runCase.placement.row(ofLayer: layer)!]
+        for slot in runCase.placement.slots(ofRank: rank) {
+          keys.insert(ShardKey(weightLayer: weightLayer, expert: Int(row[slot])))
+        }
+      }
+    }
+    return keys
+  }
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: everything that a run needs to know, the same on every rank.
+
+public import CostModel
+public import Kernels
+public import MoE
+public import Placement
+public import Workloads
+
+/// What a run executes. Every rank holds an equal copy.
+public struct RunConfiguration: Sendable {
+  /// Where the experts' choices come from.
+  public enum Routing: Sendable {
+    /// Norm, gate product and the model's routing rule, computed in every layer.
+    case router
+    /// Looked up in a trace or generator; only the norm is computed.
+    case workload(any RoutingSource)
+  }
+
+  /// Sizes and rules of the model.
+  public var model: ModelShape
+  /// The MoE layers to run, in the model's numbering.
+  public var layers: [Int]
+  /// Format of activations and weights in the products.
+  public var elementType: ElementType
+  /// Which layers have weights of their own.
+  public var weightSharing: ModelWeights.Sharing
+  /// Seed of weights, inputs and the order of cases.
+  public var seed: UInt64
+  /// T, tokens per step over all ranks.
+  public var tokenCount: Int
+  /// [steps with warm-up][T] rank of each position.
+  public var rankOfPosition: [[Int32]]
+  /// Steps that are run and not measured.
+  public var warmupSteps: Int
+  /// Steps that are measured.
+  public var measuredSteps: Int
+  /// Threads of the products on every rank.
+  public var threads: Int
+  /// Where choices come from.
+  public var routing: Routing
+  /// What is compared; the first case is the base.
+  public var cases: [RunCase]
+  /// Which rank lives on which node.
+  public var topology: Topology
+  /// Whether outputs are compared with the reference layer.
+  public var checksReference: Bool
+  /// Bytes that the ranks of one node may use; nil for what the node has free.
+  public var memoryLimit: Int?
+
+  public init(
+    model: ModelShape, layers: [Int], elementType: ElementType,
+    weightSharing: ModelWeights.Sharing, seed: UInt64, tokenCount: Int,
+    rankOfPosition: [[Int32]], warmupSteps: Int, measuredSteps: Int, threads: Int,
+    routing: Routing, cases: [RunCase], topology: Topology, checksReference: Bool,
+    memoryLimit: Int? = nil
+  ) {
+    self.model = model
+    self.layers = layers
+    self.elementType = elementType
+    self.weightSharing = weightSharing
+    self.seed = seed
+    self.tokenCount = tokenCount
+    self.rankOfPosition = rankOfPosition
+    self.warmupSteps = warmupSteps
+    self.measuredSteps = measuredSteps
+    self.threads = threads
+    self.routing = routing
+    self.cases = cases
+    self.topology = topology
+    self.checksReference = checksReference
+    self.memoryLimit = memoryLimit
+  }
+
+  /// The positions that a rank owns in a step, ascending.
+  func positions(rank: Int, step: Int) -> [Int32] {
+    rankOfPosition[step].indices.filter { rankOfPosition[step][$0] == Int32(rank) }
+      .map { Int32($0) }
+  }
+
+  /// The most tokens that a rank owns in any step.
+  func tokenCapacity(rank: Int) -> Int {
+    rankOfPosition.map { $0.reduce(0) { $0 + ($1 == Int32(rank) ? 1 : 0) } }.max() ?? 0
+  }
+
+  var weights: ModelWeights { ModelWeights(model: model, seed: seed, sharing: weightSharing) }
+}
+
+/// One case of a comparison: where the experts live and how rows travel.
+public struct RunCase: Sendable {
+  /// What tables call it.
+  public var name: String
+  /// Where the experts live; rows for every layer of the run.
+  public var placement: ExpertPlacement
+  /// Which copy of an expert serves a token.
+  public var replicaChoice: ReplicaChoice
+  /// Format of the rows on the way to the experts.
+  public var wire: ElementType
+
+  public init(
+    name: String, placement: ExpertPlacement, replicaChoice: ReplicaChoice, wire: ElementType
+  ) {
+    self.name = name
+    self.placement = placement
+    self.replicaChoice = replicaChoice
+    self.wire = wire
+  }
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: how much memory a run needs, and whether the nodes have it.
+
+internal import Foundation
+internal import Kernels
+internal import MPI
+internal import MoE
+internal import Placement
+internal import Workloads
+
+/// Sizes a run before anything large is allocated.
+struct RunMemory {
+  private let configuration: RunConfiguration
+  private let rank: Int
+  /// Sizes of this rank's activation buffers.
+  let bufferSizes: LayerBuffers.Sizes
+
+  /// Counts the rows that this rank will receive. Collective.
+  ///
+  /// Looked-up choices are known beforehand, so the largest number of rows of any case, step and
+  /// layer is counted; a live router may send every assignment to one rank.
+  init(_ configuration: RunConfiguration, on comm: borrowing Communicator) throws(MPIError) {
+    self.configuration = configuration
+    rank = comm.rank
+    let model = configuration.model
+    let received: Int
+    switch configuration.routing {
+    case .router: received = configuration.tokenCount * model.topK
+    case .workload: received = try Self.largestReceiveCount(configuration, on: comm)
+    }
+    let isLive = if case .router = configuration.routing { true } else { false }
+    bufferSizes = LayerBuffers.Sizes(
+      tokens: configuration.tokenCapacity(rank: comm.rank), topK: model.topK,
+      receivedRows: received, hidden: model.hiddenSize,
+      logitsPerToken: isLive ? model.expertCount : 0, hasShared: model.sharedExpertCount > 0,
+      elementBytes: configuration.elementType.byteCount,
+      wireBytes: configuration.cases.map(\.wire.byteCount).max() ?? 4)
+  }
+
+  /// The most rows that this rank receives in any case, step and layer. Collective.
+  private static func largestReceiveCount(
+    _ configuration: RunConfiguration, on comm: borrowing Communicator
+  ) throws(MPIError) -> Int {
+    let steps = configuration.warmupSteps + configuration.measuredSteps
+    let rank = comm.rank
+    var largest: Int64 = 0
+    for runCase in configuration.cases {
+      let placement = runCase.placement
+      let tables = configuration.layers.map {
+        ReplicaTable(
+          placement: placement, layerRow: placement.row(ofLayer: $0)!, sourceRank: rank,
+          topology: configuration.topology, choice: runCase.replicaChoice)
+      }
+      let plan = DispatchPlan(
+        assignmentCapacity: configuration.tokenCapacity(rank: rank) * configuration.model.topK,
+        expertCount: placement.expertCount, slotOffsets: placement.slotOffsets)
+      var rowsPerRank: [Int64] = []
+      for step in 0..<steps {
+        let decisions = StepInputs.decisions(
+          configuration, positions: configuration.positions(rank: rank, step: step), step: step)
+        for (decision, table) in zip(decisions, tables) {
+          try plan.build(decision, replicas: table)
+          rowsPerRank += plan.sendPartition.counts.map(Int64.init)
+        }
+      }
+      let total = try comm.allReduce(rowsPerRank, .sum)
+      for index in stride(from: rank, to: total.count, by: comm.size) {
+        largest = max(largest, total[index])
+      }
+    }
+    return Int(largest)
+  }
+
+  /// Bytes that this rank needs for these cases: packed weights, one unpacked expert, buffers.
+  func byteCount(for cases: ArraySlice<RunCase>) -> Int {
+    let model = configuration.model
+    let elementBytes = configuration.elementType.byteCount
+    let weightLayers = Set(configuration.layers.map(configuration.weights.weightLayer)).count
+    let experts = ShardKey.union(of: cases, rank: rank, configuration: configuration).count
+    let expertBytes = experts * model.expertParameterCount * elementBytes
+    let sharedBytes =
+      weightLayers * model.sharedExpertCount * model.expertParameterCount * elementBytes
+    let routerBytes = weightLayers * bufferSizes.logitsPerToken * model.hiddenSize * 4
+    let scratchBytes = max(1, model.sharedExpertCount) * model.expertParameterCount * 4
+    // The buffers exist beside a copy of the step's inputs.
+    let inputBytes = bufferSizes.tokens * model.hiddenSize * 4
+    return expertBytes + sharedBytes + routerBytes + scratchBytes + inputBytes
+      + bufferSizes.totalBytes
+  }
+
+  /// Splits the cases into blocks whose weights fit the nodes together. Collective.
+  ///
+  /// Every block starts with the first case, so that every comparison stays paired.
+  /// - Throws: an agreed ``InputError`` where the first case and one other do not fit.
+  func blocks(on comm: borrowing Communicator) throws -> [[Int]] {
+    let node = try comm.splitShared()
+    var blocks: [[Int]] = []
+    var current = [0]
+    try requireFit(current, node: node, comm: comm)
+    for index in configuration.cases.indices.dropFirst() {
+      if try fits(current + [index], node: node, comm: comm).isEmpty {
+        current.append(index)
+      } else {
+        blocks.append(current)
+        current = [0, index]
+        try requireFit(current, node: node, comm: comm)
+      }
+    }
+    return blocks + [current]
+  }
+
+  private func requireFit(
+    _ cases: [Int], node: borrowing Communicator, comm: borrowing Communicator
+  ) throws {
+    let complaint = try fits(cases, node: node, comm: comm)
+    guard complaint.isEmpty else { throw InputError(complaint) }
+  }
+
+  /// An empty string where the cases fit every node, else what does not fit. Collective.
+  private func fits(
+    _ cases: [Int], node: borrowing Communicator, comm: borrowing Communicator
+  ) throws -> String {
+    let own = byteCount(for: cases.map { configuration.cases[$0] }[...])
+    let need = try node.allReduce(own, .sum)
+    let free = try node.allReduce(
+      configuration.memoryLimit ?? (Self.availableBytes() ?? .max), .min)
+    // The lowest rank whose node is too small speaks for all.
+    let speaker = try comm.allReduce(need > free ? comm.rank : comm.size, .min)
+    guard speaker < comm.size else { return "" }
+    let gib = { (bytes: Int) in String(format: "%.1f GiB", Double(bytes) / 0x1p30) }
+    let names = cases.map { configuration.cases[$0].name }.joined(separator: " and ")
+    let sentence =
+      "\(configuration.model.name) under \(names) needs \(gib(need)) on the node of rank "
+      + "\(speaker), which has \(gib(free)) for it; use fewer layers or tokens, more nodes, or "
+      + "--weights shared"
+    return try comm.broadcast(sentence, root: speaker)
+  }
+
+  /// Memory that the kernel says is free for new processes, less a tenth; nil where it is unknown.
+  private static func availableBytes() -> Int? {
+    guard let text = try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8),
+      let line = text.split(separator: "\n").first(where: { $0.hasPrefix("MemAvailable:") }),
+      let kibibytes = line.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
+    else { return nil }
+    return kibibytes * 1024 / 10 * 9
+  }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: what one step starts from on one rank, the same for every case.
+
+internal import MoE
+internal import Workloads
+
+/// The tokens, input rows and looked-up choices of one step on one rank.
+///
+/// Prepared once per step, outside the measurement; every case of the step starts from it.
+final class StepInputs {
+  /// Index of each local token over the whole run; part of the digest.
+  private(set) var globalTokens: [UInt64] = []
+  /// [T, H] input rows of the local tokens.
+  let rows: UnsafeMutableBufferPointer<Float>
+  /// Choices per layer; a live router overwrites them in every layer.
+  private(set) var decisions: [RoutingDecision] = []
+
+  /// T, the local tokens of the step.
+  var tokenCount: Int { globalTokens.count }
+
+  private let configuration: RunConfiguration
+  private let rank: Int
+  private let inputs: TokenInputs
+
+  init(_ configuration: RunConfiguration, rank: Int) {
+    self.configuration = configuration
+    self.rank = rank
+    let hidden = configuration.model.hiddenSize
+    inputs = TokenInputs(seed: configuration.seed, hiddenSize: hidden)
+    rows = .zeroed(configuration.tokenCapacity(rank: rank) * hidden)
+  }
+
+  deinit { rows.deallocate() }
+
+  /// Moves on to a step, counted from the first warm-up step.
+  func prepare(step: Int) {
+    let positions = configuration.positions(rank: rank, step: step)
+    let hidden = configuration.model.hiddenSize
+    globalTokens = positions.map { UInt64(step * configuration.tokenCount) + UInt64($0) }
+    for (token, global) in globalTokens.enumerated() {
+      inputs.fill(
+        globalToken: Int(global),
+        into: UnsafeMutableBufferPointer(rebasing: rows[token * hidden..<(token + 1) * hidden]))
+    }
+    decisions = Self.decisions(configuration, positions: positions, step: step)
+  }
+
+  /// The choices of these tokens in every layer; all dropped where a router will compute them.
+  static func decisions(
+    _ configuration: RunConfiguration, positions: [Int32], step: Int
+  ) -> [RoutingDecision] {
+    configuration.layers.map { layer in
+      var decision = RoutingDecision(
+        tokenCount: positions.count, topK: configuration.model.topK)
+      if case .workload(let source) = configuration.routing {
+        source.route(layer: layer, step: step, positions: positions.span, into: &decision)
+      }
+      return decision
+    }
+  }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: predicted loads when every replica of an expert gets an equal share.
+
+internal import MoE
+public import Workloads
+
+extension ExpertPlacement {
+  /// [R] load of each rank in one layer when an expert's load is split evenly over its replicas.
+  ///
+  /// - Throws: `InputError` when the load has other experts or lacks the layer.
+  public func uniformRankLoads(_ load: LoadHistogram, layerRow row: Int) throws -> [Double] {
+    guard load.expertCount == expertCount, let loadRow = load.row(ofLayer: layers[row]) else {
+      throw InputError(
+        "placement \(name): the load has \(load.expertCount) experts in layers \(load.layers), "
+          + "needed are \(expertCount) experts and layer \(layers[row])")
+    }
+    let share = zip(load.row(loadRow), replicaCounts(layerRow: row)).map {
+      Double($0) / Double($1)
+    }
+    var loads = Array(repeating: 0.0, count: rankCount)
+    for (slot, expert) in physicalToLogical[row].enumerated() {
+      loads[rank(ofSlot: slot)] += share[Int(expert)]
+    }
+    return loads
+  }
+
+  /// Per row, mean rank load / largest rank load, 1 being perfect; 1 where there is no load.
+  ///
+  /// - Throws: `InputError` when the load does not fit.
+  public func balancedness(_ load: LoadHistogram) throws -> [Double] {
+    try layers.indices.map { row in
+      let loads = try uniformRankLoads(load, layerRow: row)
+      let largest = loads.max() ?? 0
+      return largest > 0 ? loads.reduce(0, +) / Double(rankCount) / largest : 1
+    }
+  }
+}
+
+/// What no placement of a layer can go below, if replicas share an expert's load evenly.
+public struct LoadBound: Sendable, Equatable {
+  /// Load of a rank if all ranks were equal.
+  public let mean: Double
+  /// Load of the heaviest replica when the slots are given out as well as possible.
+  public let heaviestReplica: Double
+  /// The larger of the two: a lower bound on the largest rank load.
+  public var value: Double { max(mean, heaviestReplica) }
+
+  /// - Parameters:
+  ///   - loads: [E] loads of a layer.
+  ///   - slotCount: P, at least E.
+  public init(loads: some Sequence<Int>, slotCount: Int, rankCount: Int) {
+    let loads = loads.map { Double($0) }
+    let replication = ExpertReplication(loads: loads, replicaCount: slotCount)
+    mean = loads.reduce(0, +) / Double(rankCount)
+    heaviestReplica = zip(loads, replication.replicaCounts).map { $0 / Double($1) }.max() ?? 0
+  }
+}

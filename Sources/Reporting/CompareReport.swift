@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: what `epsim compare` prints.
+
+internal import Placement
+
+/// The comparison of cases as text: times, loads, and why they differ.
+public struct CompareReport {
+  private let record: RunRecord
+
+  public init(_ record: RunRecord) { self.record = record }
+
+  public var text: String {
+    ([RecordHeading(record).text, timeTable, loadTable] + notes + [explanations])
+      .joined(separator: "\n\n")
+  }
+
+  private var unit: Quantity.TimeUnit {
+    Quantity.TimeUnit(fitting: record.cases.map(\.stepUs.median).min() ?? 0)
+  }
+
+  private var timeTable: String {
+    let unit = unit
+    var table = TextTable([
+      ("case", .left), ("step \(unit.name)\n[95 % interval]", .right), ("step / first", .right),
+      ("expert\nmax", .right), ("\nmean", .right), ("dispatch\nwait", .right),
+      ("\ntransf", .right), ("combine\nwait", .right), ("\ntransf", .right), ("rest", .right),
+    ])
+    for entry in record.cases {
+      let expert = entry.expertTime
+      table.add([
+        entry.name, Self.step(entry.stepUs, unit), Self.ratio(entry.ratioToFirst),
+        unit.text(expert.max), unit.text(expert.mean), Self.part(entry.dispatchUs.wait, unit),
+        Self.part(entry.dispatchUs.transfer, unit), Self.part(entry.combineUs.wait, unit),
+        Self.part(entry.combineUs.transfer, unit), unit.text(entry.shares.rest * entry.stepUs.median),
+      ])
+    }
+    return table.text
+  }
+
+  private var loadTable: String {
+    var table = TextTable([
+      ("case", .left), ("load\nmax/mean", .right), ("off-rank\nper step", .right),
+      ("off-node\nper step", .right), ("fan-out\nranks", .right), ("fan-out\nnodes", .right),
+      ("experts\nactive max", .right), ("replica\nmemory", .right), ("useless\nreplicas", .right),
+    ])
+    for entry in record.cases {
+      table.add([
+        entry.name, Quantity.fixed(entry.load.maxOverMean, 3),
+        Quantity.bytes(entry.bytes.offRank.both), Quantity.bytes(entry.bytes.offNode.both),
+        Quantity.fixed(entry.fanOut.ranks, 2), Quantity.fixed(entry.fanOut.nodes, 2),
+        "\(entry.load.activatedMax)", Quantity.bytes(Double(entry.replicas.extraBytes)),
+        "\(entry.replicas.useless)",
+      ])
+    }
+    return table.text
+  }
+
+  private var notes: [String] {
+    var notes: [String] = []
+    if Set(record.cases.map(\.block)).count > 1 {
+      notes.append(
+        "Not all cases fit into memory together: they ran in "
+          + "\((record.cases.map(\.block).max() ?? 0) + 1) blocks, each with the first case.")
+    }
+    let checks = record.cases.compactMap(\.referenceError)
+    if let worst = checks.max() {
+      notes.append(
+        "Reference error at most \(Quantity.scientific(worst)) "
+          + "(\(record.cases[0].referenceTokens ?? 0) tokens per layer and case compared).")
+    }
+    return notes
+  }
+
+  private var explanations: String {
+    guard let first = record.cases.first, record.cases.count > 1 else { return "" }
+    let unit = unit
+    return record.cases.dropFirst().map { Explanation(of: $0, against: first, unit: unit).text }
+      .joined(separator: "\n")
+  }
+
+  static func step(_ samples: CaseRecord.Samples, _ unit: Quantity.TimeUnit) -> String {
+    let median = unit.text(samples.median)
+    guard let interval = samples.ci95 else { return median + " [too few steps]" }
+    return "\(median) [\(unit.text(interval[0])), \(unit.text(interval[1]))]"
+  }
+
+  private static func ratio(_ ratio: CaseRecord.Ratio?) -> String {
+    guard let ratio else { return "1" }
+    let median = Quantity.fixed(ratio.median, 3)
+    guard let interval = ratio.ci95 else { return median }
+    if ratio.differs == false { return "no difference" }
+    return "\(median) [\(Quantity.fixed(interval[0], 3)), \(Quantity.fixed(interval[1], 3))]"
+  }
+
+  private static func part(_ value: Double?, _ unit: Quantity.TimeUnit) -> String {
+    value.map(unit.text) ?? "n/a"
+  }
+}
+
+/// One sentence on why a case is faster or slower than the first.
+struct Explanation {
+  let text: String
+
+  init(of entry: CaseRecord, against first: CaseRecord, unit: Quantity.TimeUnit) {
+    let ratio = entry.ratioToFirst
+    let verdict: String
+    switch ratio?.differs {
+    case .some(true):
+      let change = abs(1 - ratio!.median)
+      verdict =
+        "\(Quantity.percent(change)) \(ratio!.median < 1 ? "faster" : "slower") than \(first.name)"
+    case .some(false): verdict = "no difference from \(first.name)"
+    case nil: verdict = "too few steps to tell from \(first.name)"
+    }
+    let terms: [(name: String, value: (CaseRecord) -> Double?)] = [
+      ("expert compute (mean rank)", { $0.shares.expert * $0.stepUs.median }),
+      ("transfer", { entry in entry.shares.transfer.map { $0 * entry.stepUs.median } }),
+      ("waiting for a late rank", { entry in entry.shares.wait.map { $0 * entry.stepUs.median } }),
+      ("the rest", { $0.shares.rest * $0.stepUs.median }),
+    ]
+    let changes = terms.compactMap { term -> (name: String, from: Double, to: Double)? in
+      guard let from = term.value(first), let to = term.value(entry) else { return nil }
+      return (term.name, from, to)
+    }
+    guard let largest = changes.max(by: { abs($0.to - $0.from) < abs($1.to - $1.from) }) else {
+      text = "\(entry.name): \(verdict)."
+      return
+    }
+    text =
+      "\(entry.name): \(verdict); the largest change is in \(largest.name), "
+      + "\(unit.withUnit(largest.from)) to \(unit.withUnit(largest.to)), with load max/mean "
+      + "\(Quantity.fixed(first.load.maxOverMean, 3)) to \(Quantity.fixed(entry.load.maxOverMean, 3))."
+  }
+}

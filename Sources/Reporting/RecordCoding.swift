@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: records as JSON.
+
+public import Foundation
+
+/// Writes and reads the JSON of records and of `--json`.
+public enum RecordCoding {
+  /// JSON with snake-case keys in alphabetical order.
+  public static func json(_ value: some Encodable) throws -> Data {
+    let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    // Undefined figures (an error against a reference of zeros) must not fail a whole record.
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    return try encoder.encode(value)
+  }
+
+  /// Writes `record.json` into a folder, which is made where it is missing.
+  ///
+  /// The file appears whole or not at all: it is renamed into place.
+  /// - Returns: the path of the file.
+  public static func write(_ record: RunRecord, folder: String) throws -> String {
+    let url = URL(fileURLWithPath: folder, isDirectory: true)
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+    let file = url.appendingPathComponent("record.json")
+    try json(record).write(to: file, options: .atomic)
+    return file.path
+  }
+
+  /// Reads a record that this version understands.
+  public static func record(from data: Data) throws -> RunRecord {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+      positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+    return try decoder.decode(RunRecord.self, from: data)
+  }
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: the lines above every table of a run.
+
+/// What was run, on what, and what to think of its times.
+struct RecordHeading {
+  private let record: RunRecord
+
+  init(_ record: RunRecord) { self.record = record }
+
+  var text: String {
+    let (model, workload, machine) = (record.model, record.workload, record.environment)
+    var lines = [
+      "\(model.name): hidden \(model.hiddenSize), FFN \(model.expertFfnSize), "
+        + "\(model.experts) experts, top-\(model.topK), \(model.sharedExperts) shared, "
+        + "\(layers), \(model.dtype), weights \(model.weights)",
+      "\(workloadName): \(workload.tokensPerStep) tokens a step by \(workload.assignment), "
+        + "\(workload.measuredSteps) steps after \(workload.warmupSteps) of warm-up",
+      "fitted placements see \(workload.fit), all are judged on \(workload.judged)",
+      "\(machine.ranks) rank\(machine.ranks == 1 ? "" : "s") on \(machine.nodes) "
+        + "node\(machine.nodes == 1 ? "" : "s"), \(machine.cores) cores, \(machine.backend) "
+        + "(\(machine.isa)), \(machine.threads) thread\(machine.threads == 1 ? "" : "s") a rank, "
+        + mpiName,
+    ]
+    if workload.kind == "router" { lines.remove(at: 2) }
+    if model.weights == "shared" && model.layers.count > 1 {
+      lines.append("all layers use the weights of one: small models stay in cache")
+    }
+    if machine.functionalOnly {
+      lines.append("FUNCTIONAL ONLY, NOT A TIMING: more ranks than cores")
+    }
+    if machine.clockErrorUs == nil {
+      lines.append("ranks on several clocks: waiting cannot be told from transfer (n/a)")
+    }
+    return lines.joined(separator: "\n")
+  }
+
+  private var layers: String {
+    let layers = record.model.layers
+    let isRange = layers.count > 4 && layers.last! - layers.first! == layers.count - 1
+    let list =
+      isRange
+      ? "\(layers.first!)-\(layers.last!)" : layers.map { "\($0)" }.joined(separator: ",")
+    return "layer\(layers.count == 1 ? "" : "s") \(list)"
+  }
+
+  private var workloadName: String {
+    let name = record.workload.name.split(separator: "/").last.map(String.init) ?? ""
+    return switch record.workload.kind {
+    case "trace": "choices from trace \(name)"
+    case "generator": "choices from generator \(name)"
+    default: "choices from the model's router"
+    }
+  }
+
+  private var mpiName: String {
+    record.environment.mpi.split(separator: ",").first.map(String.init) ?? ""
+  }
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: what a run writes down (schema epsim-run/1).
+
+internal import Foundation
+
+/// Everything that a run leaves behind: configuration, environment, samples, results.
+///
+/// Keys are written in snake case. Times are microseconds, bytes and copies are per step over all
+/// ranks. docs/measurement.md defines every figure.
+public struct RunRecord: Codable, Sendable {
+  public static let schema = "epsim-run/1"
+
+  public var schema = RunRecord.schema
+  public var created: String
+  public var command: [String]
+  public var environment: Environment
+  public var model: Model
+  public var workload: Workload
+  public var cases: [CaseRecord]
+
+  public init(
+    created: String, command: [String], environment: Environment, model: Model,
+    workload: Workload, cases: [CaseRecord]
+  ) {
+    self.created = created
+    self.command = command
+    self.environment = environment
+    self.model = model
+    self.workload = workload
+    self.cases = cases
+  }
+
+  /// Where the run took place.
+  public struct Environment: Codable, Sendable {
+    public var epsim: String
+    public var mpi: String
+    public var backend: String
+    public var isa: String
+    public var rowBlock: String
+    public var ranks: Int
+    public var nodes: Int
+    /// [R] host of each rank.
+    public var hosts: [String]
+    /// Cores of each machine, the smallest.
+    public var cores: Int
+    /// Whether a machine had more ranks than cores: its times are no measurement.
+    public var functionalOnly: Bool
+    public var threads: Int
+    /// Bound on the error of comparing two ranks' clocks; nil where they were not aligned.
+    public var clockErrorUs: Double?
+
+    public init(
+      epsim: String, mpi: String, backend: String, isa: String, rowBlock: String, ranks: Int,
+      nodes: Int, hosts: [String], cores: Int, functionalOnly: Bool, threads: Int,
+      clockErrorUs: Double?
+    ) {
+      self.epsim = epsim
+      self.mpi = mpi
+      self.backend = backend
+      self.isa = isa
+      self.rowBlock = rowBlock
+      self.ranks = ranks
+      self.nodes = nodes
+      self.hosts = hosts
+      self.cores = cores
+      self.functionalOnly = functionalOnly
+      self.threads = threads
+      self.clockErrorUs = clockErrorUs
+    }
+  }
+
+  /// What was run.
+  public struct Model: Codable, Sendable {
+    public var name: String
+    public var source: String
+    public var hiddenSize: Int
+    public var expertFfnSize: Int
+    public var experts: Int
+    public var topK: Int
+    public var sharedExperts: Int
+    public var layers: [Int]
+    public var dtype: String
+    public var weights: String
+
+    public init(
+      name: String, source: String, hiddenSize: Int, expertFfnSize: Int, experts: Int, topK: Int,
+      sharedExperts: Int, layers: [Int], dtype: String, weights: String
+    ) {
+      self.name = name
+      self.source = source
+      self.hiddenSize = hiddenSize
+      self.expertFfnSize = expertFfnSize
+      self.experts = experts
+      self.topK = topK
+      self.sharedExperts = sharedExperts
+      self.layers = layers
+      self.dtype = dtype
+      self.weights = weights
+    }
+  }
+
+  /// What the tokens did.
+  public struct Workload: Codable, Sendable {
+    public var name: String
+    /// "trace", "generator" or "router".
+    public var kind: String
+    public var tokensPerStep: Int
+    public var assignment: String
+    /// What fitted placements were fitted to.
+    public var fit: String
+    /// What every case was judged on.
+    public var judged: String
+    public var warmupSteps: Int
+    public var measuredSteps: Int
+    public var seed: UInt64
+
+    public init(
+      name: String, kind: String, tokensPerStep: Int, assignment: String, fit: String,
+      judged: String, warmupSteps: Int, measuredSteps: Int, seed: UInt64
+    ) {
+      self.name = name
+      self.kind = kind
+      self.tokensPerStep = tokensPerStep
+      self.assignment = assignment
+      self.fit = fit
+      self.judged = judged
+      self.warmupSteps = warmupSteps
+      self.measuredSteps = measuredSteps
+      self.seed = seed
+    }
+  }
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: what `epsim run` prints.
+
+internal import Placement
+internal import Timing
+
+/// One case as text: its phases, its exchanges, its load.
+public struct RunReport {
+  private let record: RunRecord
+  private let entry: CaseRecord
+
+  /// - Precondition: the record has a case.
+  public init(_ record: RunRecord) {
+    self.record = record
+    entry = record.cases[0]
+  }
+
+  public var text: String {
+    let unit = Quantity.TimeUnit(fitting: entry.stepUs.median)
+    return [
+      RecordHeading(record).text,
+      "placement \(entry.placement), replica choice \(entry.replicaChoice), wire \(entry.wire)",
+      "step \(CompareReport.step(entry.stepUs, unit)) \(unit.name), median with 95 % interval: "
+        + shares,
+      phaseTable(unit), breakdownTable(unit), figures,
+    ].joined(separator: "\n\n")
+  }
+
+  private var shares: String {
+    var parts = ["expert " + Quantity.percent(entry.shares.expert)]
+    if let transfer = entry.shares.transfer, let wait = entry.shares.wait {
+      parts += ["transfer " + Quantity.percent(transfer), "wait " + Quantity.percent(wait)]
+    }
+    return (parts + ["rest " + Quantity.percent(entry.shares.rest)]).joined(separator: ", ")
+  }
+
+  private func phaseTable(_ unit: Quantity.TimeUnit) -> String {
+    var table = TextTable([
+      ("phase", .left), ("max \(unit.name)", .right), ("mean \(unit.name)", .right),
+      ("wait", .right), ("transfer", .right), ("of step", .right),
+    ])
+    for name in Phase.allCases.map(\.name) + ["other"] {
+      guard let time = entry.phasesUs[name] else { continue }
+      let exchange =
+        name == "dispatch" ? entry.dispatchUs : name == "combine" ? entry.combineUs : nil
+      table.add([
+        name, unit.text(time.max), unit.text(time.mean),
+        exchange?.wait.map(unit.text) ?? "", exchange?.transfer.map(unit.text) ?? "",
+        Quantity.percent(time.mean / entry.stepUs.median),
+      ])
+    }
+    let isFlagged = (entry.phasesUs["other"]?.mean ?? 0) > 0.02 * entry.stepUs.median
+    return table.text
+      + (isFlagged ? "\nother is above 2 %: time is spent outside the phases" : "")
+  }
+
+  /// Expert time and waiting per rank and per layer.
+  private func breakdownTable(_ unit: Quantity.TimeUnit) -> String {
+    var table = TextTable([
+      ("per layer", .left), ("layer \(unit.name)\nmax over ranks", .right), ("expert\nmax", .right),
+      ("expert\nmean", .right), ("load\nmax/mean", .right),
+    ])
+    for layer in entry.layers {
+      table.add([
+        "\(layer.layer)", unit.text(layer.layerUs), unit.text(layer.expertMaxUs),
+        unit.text(layer.expertMeanUs), Quantity.fixed(layer.loadMaxOverMean, 3),
+      ])
+    }
+    var ranks = TextTable([
+      ("per rank", .left), ("expert \(unit.name)", .right), ("dispatch", .right), ("combine", .right),
+      ("rows\nper step", .right), ("host", .left),
+    ])
+    for (rank, time) in entry.ranks.enumerated() {
+      ranks.add([
+        "\(rank)", unit.text(time.expertUs), unit.text(time.dispatchUs), unit.text(time.combineUs),
+        Quantity.grouped(Int(time.rows.rounded())), record.environment.hosts[rank],
+      ])
+    }
+    return table.text + "\n\n" + ranks.text
+  }
+
+  private var figures: String {
+    var lines = [
+      "load max/mean \(Quantity.fixed(entry.load.maxOverMean, 3)), fan-out "
+        + "\(Quantity.fixed(entry.fanOut.ranks, 2)) ranks, bytes per step: logical "
+        + "\(Quantity.bytes(entry.bytes.logical.both)), off-rank "
+        + "\(Quantity.bytes(entry.bytes.offRank.both)), off-node "
+        + "\(Quantity.bytes(entry.bytes.offNode.both))",
+      "output digest \(entry.outputDigest)",
+    ]
+    if let error = entry.referenceError {
+      lines.append(
+        "reference error \(Quantity.scientific(error)) "
+          + "(\(entry.referenceTokens ?? 0) tokens per layer compared)")
+    }
+    return lines.joined(separator: "\n")
+  }
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: how many assignments each expert of each layer got.
+
+internal import MoE
+
+/// Assignments (token, choice) per layer and expert: what placements are fitted to.
+public struct LoadHistogram: Sendable, Equatable {
+  /// The largest count accepted from a file; sums over experts and layers cannot overflow.
+  public static let maximumCount = 1_000_000_000_000
+
+  /// Layers in the model's numbering, one per row, in ascending order.
+  public let layers: [Int]
+  /// E, the columns.
+  public let expertCount: Int
+  /// [rows, E], row-major.
+  public private(set) var counts: [Int]
+
+  /// A histogram of zeros: the shape alone, for placements that look at no load.
+  /// - Precondition: layers ascend; at least one expert.
+  public init(layers: [Int], expertCount: Int) {
+    precondition(
+      zip(layers, layers.dropFirst()).allSatisfy { $0 < $1 }, "layers \(layers) do not ascend")
+    precondition(expertCount >= 1, "\(expertCount) experts")
+    self.layers = layers
+    self.expertCount = expertCount
+    counts = Array(repeating: 0, count: layers.count * expertCount)
+  }
+
+  /// Counts the choices of a token range of a trace, in all its layers.
+  public init(trace: RoutingTrace, tokens: Range<Int>) {
+    precondition(
+      tokens.lowerBound >= 0 && tokens.upperBound <= trace.tokenCount,
+      "tokens \(tokens) of a trace of \(trace.tokenCount)")
+    self.init(layers: Array(trace.layers), expertCount: trace.expertCount)
+    let (experts, layerCount, topK) = (expertCount, trace.layerCount, trace.topK)
+    counts.withUnsafeMutableBufferPointer { counts in
+      trace.expertIndices.withUnsafeBufferPointer { indices in
+        var index = tokens.lowerBound * layerCount * topK
+        for _ in tokens {
+          for layer in 0..<layerCount {
+            for _ in 0..<topK {
+              counts[layer * experts + Int(indices[index])] += 1
+              index += 1
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /// Counts what a source routes in some steps of T tokens each.
+  /// - Precondition: the source has every layer.
+  public init(source: any RoutingSource, layers: [Int], steps: Range<Int>, windowSize: Int) {
+    self.init(layers: layers, expertCount: source.expertCount)
+    let positions = (0..<Int32(windowSize)).map { $0 }
+    var decision = RoutingDecision(tokenCount: windowSize, topK: source.topK)
+    for (row, layer) in layers.enumerated() {
+      for step in steps {
+        source.route(layer: layer, step: step, positions: positions.span, into: &decision)
+        for expert in decision.expertIndices where expert != RoutingDecision.dropped {
+          counts[row * expertCount + Int(expert)] += 1
+        }
+      }
+    }
+  }
+
+  /// Reads a load file: whole numbers, one line per layer and one column per expert.
+  ///
+  /// - Parameter layerLists: what the lines may stand for, such as all layers of the model or those
+  ///   of the run; the first list with as many layers as there are lines is taken.
+  /// - Throws: ``InputError`` when the file is not such a table.
+  public init(bytes: [UInt8], name: String, layerLists: [[Int]], expertCount: Int) throws {
+    let table = try IntegerCSV(bytes: bytes, name: name, accepted: 0...Self.maximumCount)
+    guard table.columnCount == expertCount else {
+      throw InputError(
+        "\(name): \(table.columnCount) columns, needed is one for each of \(expertCount) experts")
+    }
+    let layers = try table.layers(from: layerLists, name: name)
+    self.init(layers: layers, expertCount: expertCount)
+    counts = table.values
+  }
+
+  /// Reads a load file on its own: as many experts as columns, layers numbered from 0.
+  ///
+  /// - Throws: ``InputError`` when the file is not such a table.
+  public init(bytes: [UInt8], name: String) throws {
+    let table = try IntegerCSV(bytes: bytes, name: name, accepted: 0...Self.maximumCount)
+    self.init(layers: Array(0..<table.rowCount), expertCount: table.columnCount)
+    counts = table.values
+  }
+
+  /// The counts of one row, [E].
+  public func row(_ row: Int) -> ArraySlice<Int> {
+    counts[row * expertCount..<(row + 1) * expertCount]
+  }
+
+  /// The row of a layer in the model's numbering, nil where there is none.
+  public func row(ofLayer layer: Int) -> Int? { layers.firstIndex(of: layer) }
+
+  /// The rows of some layers only.
+  ///
+  /// - Throws: ``InputError`` that names a layer which is not there.
+  public func selecting(layers wanted: [Int]) throws -> LoadHistogram {
+    var selected = LoadHistogram(layers: wanted, expertCount: expertCount)
+    for (target, layer) in wanted.enumerated() {
+      guard let row = row(ofLayer: layer) else {
+        throw InputError("the load has no layer \(layer), it has \(layers.map(String.init))")
+      }
+      selected.counts.replaceSubrange(
+        target * expertCount..<(target + 1) * expertCount, with: self.row(row))
+    }
+    return selected
+  }
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: which experts a real model chose for every token of a text, layer by layer.
+
+internal import MoE
+
+/// A recorded routing: for every token and MoE layer the chosen experts and their weights.
+///
+/// Shapes: `expertIndices` and `routingWeights` are [T, L, K], row-major, in the router's order.
+/// A value of this type is valid: ids in `0 ..< expertCount`, K distinct ids per token and layer,
+/// weights finite and not negative, sequence lengths adding up to T.
+public struct RoutingTrace: Sendable, Equatable {
+  /// The most experts per layer that are accepted.
+  public static let maximumExpertCount = 65_536
+
+  /// What a trace is about, apart from the numbers.
+  public struct Origin: Sendable, Equatable {
+    /// Name of the model, as in the presets.
+    public var model: String
+    /// Kind of text.
+    public var domain: String
+    /// Where the data comes from.
+    public var source: String
+    /// Licence of the data.
+    public var license: String
+
+    public init(model: String, domain: String, source: String, license: String) {
+      self.model = model
+      self.domain = domain
+      self.source = source
+      self.license = license
+    }
+  }
+
+  /// What error sentences and tables call this trace.
+  public let name: String
+  /// Model, domain, source and licence.
+  public let origin: Origin
+  /// E, the routed experts of a layer.
+  public let expertCount: Int
+  /// K, the experts that each token chose.
+  public let topK: Int
+  /// L, the recorded layers, which are consecutive.
+  public let layerCount: Int
+  /// Number of the first recorded layer in the model's numbering.
+  public let firstLayer: Int
+  /// T, the tokens.
+  public let tokenCount: Int
+  /// Tokens of each sequence; sequences follow each other.
+  public let sequenceLengths: [Int]
+  /// [T] index of the sequence that each token belongs to.
+  public let sequenceOfToken: [Int32]
+  /// [T, L, K] chosen experts.
+  public let expertIndices: [Int32]
+  /// [T, L, K] weight of each choice as the model uses it.
+  public let routingWeights: [Float]
+
+  /// Recorded layers in the model's numbering.
+  public var layers: Range<Int> { firstLayer..<firstLayer + layerCount }
+
+  /// Checks and keeps a recording.
+  ///
+  /// - Parameters:
+  ///   - sequenceLengths: nil means one sequence.
+  ///   - expertIndices: [T, L, K].
+  ///   - routingWeights: [T, L, K]; nil means 1/K for every choice.
+  /// - Throws: ``InputError`` that names the token, layer, value and accepted range.
+  public init(
+    name: String, origin: Origin, expertCount: Int, topK: Int, layerCount: Int, firstLayer: Int,
+    sequenceLengths: [Int]? = nil, expertIndices: [Int32], routingWeights: [Float]? = nil
+  ) throws {
+    guard (1...Self.maximumExpertCount).contains(expertCount) else {
+      throw InputError(
+        "\(name): \(expertCount) experts, accepted are 1...\(Self.maximumExpertCount)")
+    }
+    guard topK >= 1, topK <= expertCount else {
+      throw InputError(
+        "\(name): top-k \(topK) of \(expertCount) experts, accepted are "
+          + "1...\(expertCount)")
+    }
+    guard (1...Self.maximumExpertCount).contains(layerCount),
+      (0...Self.maximumExpertCount).contains(firstLayer)
+    else {
+      throw InputError(
+        "\(name): \(layerCount) layers from layer \(firstLayer) on, accepted are "
+          + "1...\(Self.maximumExpertCount) from 0...\(Self.maximumExpertCount) on")
+    }
+    let perToken = layerCount * topK
+    guard !expertIndices.isEmpty, expertIndices.count.isMultiple(of: perToken) else {
+      throw InputError(
+        "\(name): \(expertIndices.count) expert ids, needed are \(perToken) for each token and at "
+          + "least one token")
+    }
+    let tokenCount = expertIndices.count / perToken
+    if let routingWeights, routingWeights.count != expertIndices.count {
+      throw InputError(
+        "\(name): \(routingWeights.count) weights for \(expertIndices.count) expert ids, the two "
+          + "must be equal")
+    }
+    let weights =
+      routingWeights ?? Array(repeating: 1 / Float(topK), count: expertIndices.count)
+
+    self.name = name
+    self.origin = origin
+    self.expertCount = expertCount
+    self.topK = topK
+    self.layerCount = layerCount
+    self.firstLayer = firstLayer
+    self.tokenCount = tokenCount
+    self.expertIndices = expertIndices
+    self.routingWeights = weights
+    self.sequenceLengths = sequenceLengths ?? [tokenCount]
+    sequenceOfToken = try Self.sequences(
+      lengths: self.sequenceLengths, tokenCount: tokenCount, name: name)
+    try checkExperts()
+    try checkWeights()
+  }
+
+  private static func sequences(lengths: [Int], tokenCount: Int, name: String) throws -> [Int32] {
+    var sequenceOfToken: [Int32] = []
+    sequenceOfToken.reserveCapacity(tokenCount)
+    for (index, length) in lengths.enumerated() {
+      let left = tokenCount - sequenceOfToken.count
+      guard length >= 1, length <= left else {
+        throw InputError(
+          "\(name): sequence \(index) has length \(length), accepted are 1...\(left) because "
+            + "\(left) of \(tokenCount) tokens are left")
+      }
+      sequenceOfToken += repeatElement(Int32(index), count: length)
+    }
+    guard sequenceOfToken.count == tokenCount else {
+      throw InputError(
+        "\(name): the sequences have \(sequenceOfToken.count) tokens together, the trace has "
+          + "\(tokenCount)")
+    }
+    return sequenceOfToken
+  }
+
+  /// Token, model layer and slot of a flat index, in words.
+  private func place(_ index: Int) -> String {
+    let row = index / topK
+    return "token \(row / layerCount), layer \(firstLayer + row % layerCount), "
+      + "slot \(index % topK)"
+  }
+
+  private func checkExperts() throws {
+    // The row in which each expert was seen last: one comparison per id, whatever K is.
+    var lastRow = Array(repeating: -1, count: expertCount)
+    var bad = -1
+    expertIndices.withUnsafeBufferPointer { ids in
+      lastRow.withUnsafeMutableBufferPointer { lastRow in
+        let experts = UInt32(lastRow.count)
+        var index = 0
+        for row in 0..<ids.count / topK {
+          for _ in 0..<topK {
+            let expert = ids[index]
+            guard UInt32(bitPattern: expert) < experts, lastRow[Int(expert)] != row else {
+              bad = index
+              return
+            }
+            lastRow[Int(expert)] = row
+            index += 1
+          }
+        }
+      }
+    }
+    guard bad < 0 else {
+      let expert = expertIndices[bad]
+      guard expert >= 0, expert < expertCount else {
+        throw InputError(
+          "\(name): expert id \(expert) at \(place(bad)), accepted are 0...\(expertCount - 1)")
+      }
+      throw InputError(
+        "\(name): expert id \(expert) at \(place(bad)) stands twice in its row, accepted are "
+          + "\(topK) distinct ids")
+    }
+  }
+
+  private func checkWeights() throws {
+    let bad = routingWeights.withUnsafeBufferPointer { weights in
+      // Written so that NaN fails the test.
+      weights.firstIndex { !($0 >= 0 && $0 < .infinity) }
+    }
+    if let bad {
+      throw InputError(
+        "\(name): weight \(routingWeights[bad]) at \(place(bad)), accepted are finite numbers of "
+          + "at least 0")
+    }
+  }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: `epsim compare`.
+
+internal import ArgumentParser
+internal import CostModel
+internal import ExpertParallel
+internal import Foundation
+internal import MPI
+internal import MoE
+internal import Placement
+internal import Reporting
+
+/// Many cases on the same tokens, interleaved.
+struct CompareCommand: DistributedCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "compare",
+    abstract: "Run many cases on the same tokens, interleaved, and say which is fastest and why.",
+    discussion: """
+      Comma lists make a case of every combination; the first case is the base. Every step runs all
+      cases on the same tokens, so differences are paired: a difference inside its 95 % interval is
+      called "no difference".
+
+      Examples:
+        scripts/launch -n 2 -- .build/release/epsim compare --config examples/placement.yaml
+        scripts/launch -n 4 -- .build/release/epsim compare --model tiny --workload zipf:1.1 \\
+          --placement contiguous,lpt,eplb+8 --replica-choice expert-rr,nearest
+      """)
+
+  @OptionGroup(title: "Model and workload") var workload: WorkloadOptions
+  @OptionGroup(title: "Placement and exchange") var cases: CaseOptions
+  @OptionGroup(title: "Run") var run: RunOptions
+
+  @Option(
+    help: """
+      Rank counts for the table of load and traffic that is computed from the same workload; \
+      'none' leaves it out.
+      """)
+  var computedRanks = "8,16"
+
+  func run(on comm: borrowing Communicator) throws {
+    let ranks = try Self.rankCounts(computedRanks)
+    let session = try RunSession(workload: workload, cases: cases, run: run, on: comm)
+    guard let record = try session.run(on: comm) else { return }
+    if run.json {
+      print(String(decoding: try RecordCoding.json(record), as: UTF8.self))
+      return
+    }
+    print(CompareReport(record).text)
+    guard session.setup.spec != nil, !ranks.isEmpty else { return }
+    let rows = try ranks.flatMap { try session.computedTraffic(ranks: $0) }
+    print(
+      "\nThe same placements on other rank counts, computed from the workload (nothing was run):\n")
+    print(TrafficTable(rows).text)
+  }
+
+  private static func rankCounts(_ text: String) throws -> [Int] {
+    if text == "none" { return [] }
+    return try text.split(separator: ",", omittingEmptySubsequences: false).map {
+      guard let count = Int($0), (1...4096).contains(count) else {
+        throw InputError("--computed-ranks \(text): \"\($0)\", accepted are 1 to 4096, or none")
+      }
+      return count
+    }
+  }
+}
+
+extension RunSession {
+  /// Load and traffic of every case on another number of ranks, eight ranks a node, on the tokens
+  /// that were measured. Placement files are for one number of ranks and are left out, as is a
+  /// placement that refuses this number.
+  func computedTraffic(ranks: Int) throws -> [TrafficTable.Row] {
+    let computation = TrafficComputation(
+      setup: setup, files: files, tokensPerStep: configuration.tokenCount,
+      steps: configuration.warmupSteps..<configuration.warmupSteps + configuration.measuredSteps,
+      topology: Topology(ranks: ranks, nodes: max(1, ranks / 8)))
+    return try cases.compactMap { spec in
+      if case .file = spec.placement.rule { return nil }
+      do {
+        return TrafficTable.Row(
+          name: spec.name(among: cases), traffic: try computation.counters(spec).counters)
+      } catch let error as InputError {
+        Console.note("left out on \(ranks) ranks: \(error)")
+        return nil
+      }
+    }
+  }
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: `epsim run`.
+
+internal import ArgumentParser
+internal import Foundation
+internal import MPI
+internal import MoE
+internal import Reporting
+
+/// One configuration: time per phase, rank and layer.
+struct RunCommand: DistributedCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run",
+    abstract: "Run one configuration and say where its time goes.",
+    discussion: """
+      Under mpirun every rank owns a shard of the experts; alone, one rank owns all.
+
+      Examples:
+        epsim run --model tiny
+        epsim run --model tiny --workload zipf:1.2 --placement eplb+8 --check
+        scripts/launch -n 2 -- .build/release/epsim run --model deepseek-v2-lite \\
+          --workload examples/traces/deepseek-v2-lite-law.safetensors --layers 1,19 --tokens 2048
+      """)
+
+  @OptionGroup(title: "Model and workload") var workload: WorkloadOptions
+  @OptionGroup(title: "Placement and exchange") var cases: CaseOptions
+  @OptionGroup(title: "Run") var run: RunOptions
+
+  func run(on comm: borrowing Communicator) throws {
+    let session = try RunSession(workload: workload, cases: cases, run: run, on: comm)
+    guard session.cases.count == 1 else {
+      throw InputError(
+        "run takes one case, the options make \(session.cases.count); use epsim compare")
+    }
+    guard let record = try session.run(on: comm) else { return }
+    if run.json {
+      print(String(decoding: try RecordCoding.json(record), as: UTF8.self))
+    } else {
+      print(RunReport(record).text)
+    }
+  }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: `epsim traffic`.
+
+internal import ArgumentParser
+internal import CostModel
+internal import Foundation
+internal import MoE
+internal import Placement
+internal import Reporting
+internal import Workloads
+
+/// Ranks and nodes where nothing is launched.
+struct MachineOptions: ParsableArguments {
+  @Option(help: "Ranks to place experts on.")
+  var ranks = 8
+
+  @Option(help: "Nodes that the ranks lie on, in equal blocks of consecutive ranks.")
+  var nodes = 1
+
+  func topology() throws -> Topology {
+    guard (1...65_536).contains(ranks) else {
+      throw InputError("--ranks \(ranks), accepted are 1 to 65536")
+    }
+    guard (1...ranks).contains(nodes) else {
+      throw InputError("--nodes \(nodes), accepted are 1 to the \(ranks) ranks")
+    }
+    return Topology(ranks: ranks, nodes: nodes)
+  }
+}
+
+/// Exact load and traffic of a workload under placements, without running anything.
+struct TrafficCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "traffic",
+    abstract: "Count the load and traffic of a workload under placements, without running it.",
+    discussion: """
+      A trace is counted as one batch of all its judged tokens. The fields of --json are defined in
+      docs/measurement.md.
+
+      Examples:
+        epsim traffic --workload examples/traces/deepseek-v2-lite-law.safetensors \\
+          --ranks 16 --nodes 2 --placement contiguous,lpt,eplb+16
+        epsim traffic --workload examples/traces/deepseek-v2-lite-law.safetensors \\
+          --assignment round-robin --fit all --ranks 8 --nodes 2 --json
+        epsim traffic --model deepseek-v3 --workload zipf:0.8 --tokens 4096 --ranks 64 --nodes 8
+      """)
+
+  @OptionGroup(title: "Model and workload") var workload: WorkloadOptions
+  @OptionGroup(title: "Placement and exchange") var cases: CaseOptions
+  @OptionGroup(title: "Machine") var machine: MachineOptions
+
+  @Option(help: "Tokens of the batch over all ranks. Default: all judged tokens of a trace, or 4096.")
+  var tokens: Int?
+
+  @Flag(help: "Print the counters as JSON on stdout, and nothing else there.")
+  var json = false
+
+  @Option(help: "YAML file with any of these options; the command line overrides it.")
+  var config: String?
+
+  mutating func run() throws {
+    let topology = try machine.topology()
+    let cases = try CaseSpec.all(self.cases)
+    let placements = cases.map(\.placement)
+    let files = try InputFiles(WorkloadSetup.requests(workload, placements: placements))
+    let setup = try WorkloadSetup(workload, files: files, placements: placements)
+    if let tokens, !(1...16_777_216).contains(tokens) {
+      throw InputError("--tokens \(tokens), accepted are 1 to 16777216")
+    }
+    let computation = TrafficComputation(
+      setup: setup, files: files,
+      tokensPerStep: tokens ?? (setup.trace == nil ? 4096 : setup.judgedTokens.count), steps: 0..<1,
+      topology: topology)
+    let results = try cases.map { (spec: $0, result: try computation.counters($0)) }
+    if json {
+      let records = results.map { entry in
+        TrafficRecord(
+          dataset: setup.trace?.origin.domain ?? workload.workload,
+          placement: entry.spec.name(among: cases), source: workload.assignment.rawValue,
+          counters: entry.result.counters[0])
+      }
+      print(String(decoding: try RecordCoding.json(records), as: UTF8.self))
+      return
+    }
+    print(
+      """
+      \(setup.model.name), \(workload.workload): \(setup.judgedDescription), \
+      \(computation.tokensPerStep) tokens, top-\(setup.model.topK), \(setup.layers.count) layers
+      \(topology.rankCount) ranks on \(topology.nodeCount) node\(topology.nodeCount == 1 ? "" : "s")\
+      , tokens dealt by \(workload.assignment.rawValue); computed, nothing was run
+      """)
+    if placements.contains(where: \.needsLoad) {
+      print("Placements fitted to \(setup.fitDescription)")
+    }
+    print("")
+    print(
+      TrafficTable(
+        results.map {
+          TrafficTable.Row(name: $0.spec.name(among: cases), traffic: $0.result.counters)
+        }
+      ).text)
+  }
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: tests of the shipped presets, their parameter counts and the preset reader.
+
+import Foundation
+import MoE
+import Testing
+
+private let modelsFolder = URL(filePath: #filePath).deletingLastPathComponent()
+  .deletingLastPathComponent().deletingLastPathComponent().appending(path: "models")
+
+private func preset(_ name: String) throws -> ModelShape {
+  let file = modelsFolder.appending(path: name + ".yaml")
+  return try ModelFile(yaml: String(contentsOf: file, encoding: .utf8), place: name).model
+}
+
+@Suite struct ModelTests {
+  /// Published: Mixtral 46.7B / 12.9B (embedding included), DeepSeek-V3 671B / 37B.
+  @Test func parameterCountsMatchThePublishedOnes() throws {
+    func deviation(_ count: Int, _ published: Double) -> Double {
+      abs(Double(count) / published - 1)
+    }
+    let mixtral = ParameterCount(try preset("mixtral-8x7b"))
+    #expect(deviation(mixtral.total, 46.7e9) < 0.01)
+    #expect(deviation(mixtral.activeWithEmbedding, 12.9e9) < 0.01)
+    #expect(mixtral.activeWithEmbedding - mixtral.active == 32000 * 4096)
+    let deepSeek = ParameterCount(try preset("deepseek-v3"))
+    #expect(deviation(deepSeek.total, 671e9) < 0.01)
+    #expect(deviation(deepSeek.active, 37e9) < 0.02)
+    #expect(deepSeek.forwardFLOPsPerToken == 2 * deepSeek.active)
+  }
+
+  @Test func tinyPairsWithTheShippedTraces() throws {
+    let tiny = try preset("tiny")
+    #expect(tiny.moeLayers == 1..<27)
+    #expect(tiny.expertCount == 64 && tiny.topK == 6 && tiny.sharedExpertCount == 2)
+  }
+
+  /// Mixtral by hand: 3 x 4096 x 14336 = 176 160 768 weights an expert.
+  @Test func expertSizeIsThreeMatrices() throws {
+    #expect(try preset("mixtral-8x7b").expertParameterCount == 176_160_768)
+  }
+
+  @Test(arguments: [
+    ("hidden_size: 64", "hidden_size: 0", "hidden_size is 0"),
+    ("hidden_size: 64", "hidden_size: 99999999999", "hidden_size is 99999999999"),
+    ("top_k: 6", "top_k: 65", "top_k is 65"),
+    ("top_k: 6", "top_k: six", "top_k has the wrong type"),
+    ("top_k: 6", "topk: 6", "unknown key topk"),
+    ("dense_layers: 1", "dense_layers: 27", "dense_layers is 27"),
+    ("scaling: 1", "scaling: .nan", "router.scaling is nan"),
+    ("score: softmax", "score: entmax", "router.score is entmax"),
+    ("kind: none", "kind: grouped", "attention.heads is missing"),
+    ("top_k: 6\n", "", "top_k is missing"),
+  ])
+  func badPresetIsRefusedInOneSentence(old: String, new: String, expected: String) throws {
+    let good = try String(
+      contentsOf: modelsFolder.appending(path: "tiny.yaml"), encoding: .utf8)
+    let error = #expect(throws: InputError.self) {
+      try ModelFile(yaml: good.replacingOccurrences(of: old, with: new), place: "tiny.yaml")
+    }
+    let sentence = try #require(error).description
+    #expect(sentence.contains(expected) && !sentence.contains("\n"), "\(sentence)")
+  }
+
+  @Test func anyPrefixOfAPresetIsReadOrRefused() throws {
+    let good = try String(
+      contentsOf: modelsFolder.appending(path: "deepseek-v3.yaml"), encoding: .utf8)
+    for length in 0..<good.count {
+      do {
+        _ = try ModelFile(yaml: String(good.prefix(length)), place: "cut")
+      } catch let error as InputError {
+        #expect(!error.description.isEmpty)
+      }
+    }
+  }
+}
