@@ -75,6 +75,7 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    tests("KernelsTests", ["Kernels", "CKernels"]),
     tests("TimingTests", ["Timing"]),
     tests("MoETests", ["MoE"]),
     tests("WorkloadsTests", ["Workloads", "MoE"]),
