@@ -82,6 +82,7 @@ let package = Package(
       ],
       path: "Benchmarks", swiftSettings: strict),
 
+    tests("KernelsTests", ["Kernels", "CKernels"]),
     tests("TimingTests", ["Timing"]),
     tests("MoETests", ["MoE"]),
     tests("WorkloadsTests", ["Workloads", "MoE"]),

@@ -32,8 +32,9 @@ INLINE float exp_negative(float x) {
   return x < -87.3f ? 0.0f : p * power;
 }
 
-/* g / (1 + e^-g) without overflow, relative error below 4 * 2^-24. Below -87.3, -infinity included, it is -0: the true value is
-   under 1e-36. silu(+infinity) is +infinity, silu(NaN) is NaN. */
+/* g / (1 + e^-g) without overflow, relative error below 4 * 2^-24. Below -87.3, -infinity
+   included, it is -0: the true value is under 1e-35. silu(+infinity) is +infinity, silu(NaN) is
+   NaN. */
 INLINE float silu(float g) {
   float e = exp_negative(-fabsf(g));
   float numerator = g < 0.0f ? e : 1.0f;

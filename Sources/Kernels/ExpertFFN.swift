@@ -91,7 +91,7 @@ public final class ExpertFFN {
   /// Runs the two products alone: what ``apply(rows:x:weights:y:)`` costs without its activation.
   ///
   /// For benchmarks: the second product reads whatever activations the last `apply` left (zeros
-  /// before the first), so `y` is meaningless; the work and the memory touched are those of `apply`.
+  /// before the first), so `y` is meaningless; work and memory traffic are those of `apply`.
   public func productsOnly(
     rows: Int, x: UnsafeRawPointer, weights: Weights, y: UnsafeMutablePointer<Float>
   ) {

@@ -8,7 +8,7 @@
 public enum RowBlock: Sendable, Equatable, CustomStringConvertible {
   /// Any row count gives the same bits: products have exactly the rows that there are.
   case exact
-  /// Bits vary with the row count: every product is padded to this many rows.
+  /// Bits vary with the row count: every product is padded to a multiple of this many rows.
   case fixed(Int)
 
   public var description: String {

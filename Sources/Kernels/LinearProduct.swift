@@ -17,7 +17,8 @@ public final class LinearProduct {
   /// The type of x and W.
   public let type: ElementType
   let backend: any ProductBackend
-  private let rowBlock: RowBlock
+  /// Blocks have a multiple of this many rows.
+  private let rowMultiple: Int
   private let padding: PaddedBlock?
 
   /// A product of this shape; nothing is generated before ``prepare(rowCounts:)``.
@@ -38,18 +39,16 @@ public final class LinearProduct {
     self.inputSize = inputSize
     self.outputSize = outputSize
     self.type = type
-    self.rowBlock = rowBlock
     switch rowBlock {
     case .exact:
+      rowMultiple = 1
       padding = nil
-      backend = try engine.makeProduct(
-        inputSize: inputSize, outputSize: outputSize, type: type, maxRows: Self.maxRows)
     case .fixed(let rows):
-      padding = PaddedBlock(
-        rows: rows, inputBytes: inputSize * type.byteCount, outputSize: outputSize)
-      backend = try engine.makeProduct(
-        inputSize: inputSize, outputSize: outputSize, type: type, maxRows: rows)
+      rowMultiple = rows
+      padding = PaddedBlock(inputBytes: inputSize * type.byteCount, outputSize: outputSize)
     }
+    backend = try engine.makeProduct(
+      inputSize: inputSize, outputSize: outputSize, type: type, maxRows: Self.maxRows)
   }
 
   /// Bytes of one packed weight matrix.
@@ -67,18 +66,8 @@ public final class LinearProduct {
   }
 
   /// Generates the code for these row counts, so that no step has to (about 0.2 ms each).
-  ///
-  /// Where every block has one fixed size, that size is prepared, whatever is asked for.
   public func prepare(rowCounts: ClosedRange<Int> = 1...maxRows) throws(KernelError) {
-    precondition(
-      rowCounts.lowerBound >= 1 && rowCounts.upperBound <= Self.maxRows,
-      "row counts \(rowCounts), accepted 1...\(Self.maxRows)")
-    switch rowBlock {
-    case .exact:
-      for rows in rowCounts { try backend.prepare(rows: rows) }
-    case .fixed(let rows):
-      try backend.prepare(rows: rows)
-    }
+    for rows in blocks(for: rowCounts) { try backend.prepare(rows: rows) }
   }
 
   /// Whether the one packed layout is what the backend would choose for each of these row counts.
@@ -88,8 +77,9 @@ public final class LinearProduct {
   public func prefersPackedLayout(
     rowCounts: ClosedRange<Int> = 1...maxRows
   ) throws(KernelError) -> Bool {
-    guard rowBlock == .exact else { return true }
-    for rows in rowCounts where try !backend.prefersPackedLayout(rows: rows) { return false }
+    for rows in blocks(for: rowCounts) where try !backend.prefersPackedLayout(rows: rows) {
+      return false
+    }
     return true
   }
 
@@ -103,20 +93,36 @@ public final class LinearProduct {
     precondition(weights.product === self, "packed weights of another product")
     precondition(rows >= 0, "\(rows) rows")
     let rowBytes = inputSize * type.byteCount
-    let blockRows = padding?.rows ?? Self.maxRows
+    let blockRows = Self.maxRows / rowMultiple * rowMultiple
     var start = 0
     while start < rows {
       let count = min(blockRows, rows - start)
       let (from, to) = (x + start * rowBytes, y + start * outputSize)
-      if let padding, count < padding.rows {
-        padding.fill(rows: count, from: from)
-        run(rows: padding.rows, x: padding.x, weights: weights, y: padding.y)
+      if let padding, count % rowMultiple != 0 {
+        let padded = padToMultiple(count)
+        padding.fill(rows: count, paddedTo: padded, from: from)
+        run(rows: padded, x: padding.x, weights: weights, y: padding.y)
         to.update(from: padding.y, count: count * outputSize)
       } else {
         run(rows: count, x: from, weights: weights, y: to)
       }
       start += count
     }
+  }
+
+  private func padToMultiple(_ rows: Int) -> Int {
+    (rows + rowMultiple - 1) / rowMultiple * rowMultiple
+  }
+
+  /// The row counts that products of these row counts are computed in.
+  private func blocks(for rowCounts: ClosedRange<Int>) -> StrideThrough<Int> {
+    precondition(
+      rowCounts.lowerBound >= 1 && rowCounts.upperBound <= Self.maxRows,
+      "row counts \(rowCounts), accepted 1...\(Self.maxRows)")
+    let largest = Self.maxRows / rowMultiple * rowMultiple
+    return stride(
+      from: padToMultiple(rowCounts.lowerBound),
+      through: min(padToMultiple(rowCounts.upperBound), largest), by: rowMultiple)
   }
 
   /// Shapes were checked when the code was generated: what fails now is beyond recovery.
@@ -131,27 +137,26 @@ public final class LinearProduct {
   }
 }
 
-/// Room for one block of rows of which only the first few are real.
+/// Room for one block of rows of which only the first are real.
 private final class PaddedBlock {
-  let rows: Int
   private let inputBytes: Int
   private let input: AlignedBuffer
   private let output: AlignedBuffer
 
-  init(rows: Int, inputBytes: Int, outputSize: Int) {
-    self.rows = rows
+  init(inputBytes: Int, outputSize: Int) {
     self.inputBytes = inputBytes
-    input = AlignedBuffer(byteCount: rows * inputBytes)
-    output = AlignedBuffer(byteCount: rows * outputSize * ElementType.f32.byteCount)
+    input = AlignedBuffer(byteCount: LinearProduct.maxRows * inputBytes)
+    output = AlignedBuffer(
+      byteCount: LinearProduct.maxRows * outputSize * ElementType.f32.byteCount)
   }
 
   var x: UnsafeRawPointer { UnsafeRawPointer(input.bytes) }
   var y: UnsafeMutablePointer<Float> { output.bytes.assumingMemoryBound(to: Float.self) }
 
-  /// The rest is zeroed: stale rows could hold values that are slow to compute with.
-  func fill(rows count: Int, from source: UnsafeRawPointer) {
-    input.bytes.copyMemory(from: source, byteCount: count * inputBytes)
-    (input.bytes + count * inputBytes).initializeMemory(
-      as: UInt8.self, repeating: 0, count: (rows - count) * inputBytes)
+  /// The padding is zeroed: stale rows could hold values that are slow to compute with.
+  func fill(rows: Int, paddedTo padded: Int, from source: UnsafeRawPointer) {
+    input.bytes.copyMemory(from: source, byteCount: rows * inputBytes)
+    (input.bytes + rows * inputBytes).initializeMemory(
+      as: UInt8.self, repeating: 0, count: (padded - rows) * inputBytes)
   }
 }

@@ -29,7 +29,7 @@ public enum RowKernels {
     }
   }
 
-  /// Collects rows by index, converting between storage types as ``convert(count:from:type:into:type:)``.
+  /// Collects rows by index, with the conversions of ``convert(count:from:type:into:type:)``.
   ///
   /// target [rows, length] = source [indices[i], length]; an index may occur more than once.
   public static func gather(
