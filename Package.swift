@@ -93,7 +93,6 @@ let package = Package(
       name: "TestSupport", dependencies: ["MPI"], path: "Tests/TestSupport", swiftSettings: strict),
     tests("CommandTests", ["TestSupport", "epsim"]),
     tests("MPITests", ["MPI", "TestSupport"]),
-    tests("LaunchTests", ["MPI", "TestSupport"]),
     tests(
       "ExpertParallelTests",
       [
