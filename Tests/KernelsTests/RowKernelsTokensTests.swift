@@ -178,7 +178,7 @@ import Testing
   }
 
   @Test func theHashNoticesEveryBitAndEveryToken() {
-    let row: [Float] = [0, 1.5, -2, 3e-39, .infinity]
+    let row: [Float] = [0, 1.5, -2, .leastNonzeroMagnitude, .infinity]
     let original = hash([7], [row])
     #expect(hash([8], [row]) != original)
     for i in row.indices {
