@@ -102,7 +102,13 @@ final class CaseRunner {
   private func start(_ inputs: StepInputs) {
     buffers.activations.update(
       from: inputs.rows.baseAddress!, count: inputs.tokenCount * configuration.model.hiddenSize)
-    for (layer, decision) in zip(layers, inputs.decisions) { layer.decision = decision }
+    for (index, layer) in layers.enumerated() {
+      // A live router writes into memory of its own: a shared array would be copied in the step.
+      layer.decision =
+        inputs.decisions.isEmpty
+        ? RoutingDecision(tokenCount: inputs.tokenCount, topK: configuration.model.topK)
+        : inputs.decisions[index]
+    }
   }
 
   /// Counts the step that just ran.

@@ -26,7 +26,8 @@ struct RunMemory {
     let received: Int
     switch configuration.routing {
     case .router: received = configuration.tokenCount * model.topK
-    case .workload: received = try Self.largestReceiveCount(configuration, on: comm)
+    case .workload(let source):
+      received = try Self.largestReceiveCount(configuration, source, on: comm)
     }
     let isLive = if case .router = configuration.routing { true } else { false }
     bufferSizes = LayerBuffers.Sizes(
@@ -39,33 +40,37 @@ struct RunMemory {
 
   /// The most rows that this rank receives in any case, step and layer. Collective.
   private static func largestReceiveCount(
-    _ configuration: RunConfiguration, on comm: borrowing Communicator
+    _ configuration: RunConfiguration, _ source: any RoutingSource,
+    on comm: borrowing Communicator
   ) throws(MPIError) -> Int {
-    let steps = configuration.warmupSteps + configuration.measuredSteps
-    let rank = comm.rank
+    let (rank, topK) = (comm.rank, configuration.model.topK)
+    let capacity = configuration.tokenCapacity(rank: rank) * topK
     var largest: Int64 = 0
-    for runCase in configuration.cases {
-      let placement = runCase.placement
-      let tables = configuration.layers.map {
-        ReplicaTable(
-          placement: placement, layerRow: placement.row(ofLayer: $0)!, sourceRank: rank,
-          topology: configuration.topology, choice: runCase.replicaChoice)
+    for layer in configuration.layers {
+      let planners = configuration.cases.map { runCase in
+        (
+          plan: DispatchPlan(
+            assignmentCapacity: capacity, expertCount: runCase.placement.expertCount,
+            slotOffsets: runCase.placement.slotOffsets),
+          table: ReplicaTable(
+            placement: runCase.placement, layerRow: runCase.placement.row(ofLayer: layer)!,
+            sourceRank: rank, topology: configuration.topology, choice: runCase.replicaChoice)
+        )
       }
-      let plan = DispatchPlan(
-        assignmentCapacity: configuration.tokenCapacity(rank: rank) * configuration.model.topK,
-        expertCount: placement.expertCount, slotOffsets: placement.slotOffsets)
       var rowsPerRank: [Int64] = []
-      for step in 0..<steps {
-        let decisions = StepInputs.decisions(
-          configuration, positions: configuration.positions(rank: rank, step: step), step: step)
-        for (decision, table) in zip(decisions, tables) {
+      for step in 0..<configuration.warmupSteps + configuration.measuredSteps {
+        let decision = StepInputs.decision(
+          source, layer: layer, step: step,
+          positions: configuration.positions(rank: rank, step: step), topK: topK)
+        for (plan, table) in planners {
           try plan.build(decision, replicas: table)
           rowsPerRank += plan.sendPartition.counts.map(Int64.init)
         }
       }
-      let total = try comm.allReduce(rowsPerRank, .sum)
-      for index in stride(from: rank, to: total.count, by: comm.size) {
-        largest = max(largest, total[index])
+      // [steps, cases, R], summed over source ranks: what each rank receives.
+      let received = try comm.allReduce(rowsPerRank, .sum)
+      for index in stride(from: rank, to: received.count, by: comm.size) {
+        largest = max(largest, received[index])
       }
     }
     return Int(largest)
@@ -82,9 +87,11 @@ struct RunMemory {
       weightLayers * model.sharedExpertCount * model.expertParameterCount * elementBytes
     let routerBytes = weightLayers * bufferSizes.logitsPerToken * model.hiddenSize * 4
     let scratchBytes = max(1, model.sharedExpertCount) * model.expertParameterCount * 4
-    // The buffers exist beside a copy of the step's inputs.
+    // The buffers exist beside a copy of the step's inputs, and a plan per case and layer.
+    let assignments = bufferSizes.tokens * model.topK
     let inputBytes = bufferSizes.tokens * model.hiddenSize * 4
-    return expertBytes + sharedBytes + routerBytes + scratchBytes + inputBytes
+    let planBytes = (cases.count * 12 + 8) * assignments * configuration.layers.count
+    return expertBytes + sharedBytes + routerBytes + scratchBytes + inputBytes + planBytes
       + bufferSizes.totalBytes
   }
 

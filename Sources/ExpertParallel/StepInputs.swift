@@ -12,7 +12,7 @@ final class StepInputs {
   private(set) var globalTokens: [UInt64] = []
   /// [T, H] input rows of the local tokens.
   let rows: UnsafeMutableBufferPointer<Float>
-  /// Choices per layer; a live router overwrites them in every layer.
+  /// Looked-up choices per layer; empty where a live router computes them.
   private(set) var decisions: [RoutingDecision] = []
 
   /// T, the local tokens of the step.
@@ -42,20 +42,19 @@ final class StepInputs {
         globalToken: Int(global),
         into: UnsafeMutableBufferPointer(rebasing: rows[token * hidden..<(token + 1) * hidden]))
     }
-    decisions = Self.decisions(configuration, positions: positions, step: step)
+    guard case .workload(let source) = configuration.routing else { return }
+    decisions = configuration.layers.map { layer in
+      Self.decision(
+        source, layer: layer, step: step, positions: positions, topK: configuration.model.topK)
+    }
   }
 
-  /// The choices of these tokens in every layer; all dropped where a router will compute them.
-  static func decisions(
-    _ configuration: RunConfiguration, positions: [Int32], step: Int
-  ) -> [RoutingDecision] {
-    configuration.layers.map { layer in
-      var decision = RoutingDecision(
-        tokenCount: positions.count, topK: configuration.model.topK)
-      if case .workload(let source) = configuration.routing {
-        source.route(layer: layer, step: step, positions: positions.span, into: &decision)
-      }
-      return decision
-    }
+  /// The choices of these tokens in one layer.
+  static func decision(
+    _ source: any RoutingSource, layer: Int, step: Int, positions: [Int32], topK: Int
+  ) -> RoutingDecision {
+    var decision = RoutingDecision(tokenCount: positions.count, topK: topK)
+    source.route(layer: layer, step: step, positions: positions.span, into: &decision)
+    return decision
   }
 }

@@ -87,8 +87,8 @@ struct PlaceCommand: ParsableCommand {
           load: histogram, topology: topology, groups: groups, modelLayers: histogram.layers)
       }
     }
-    guard (1...16_777_216).contains(tokens) else {
-      throw InputError("--tokens \(tokens), accepted are 1 to 16777216")
+    guard (1...1_048_576).contains(tokens) else {
+      throw InputError("--tokens \(tokens), accepted are 1 to 1048576")
     }
     let files = try InputFiles(WorkloadSetup.requests(workload, placements: [spec]))
     let setup = try WorkloadSetup(workload, files: files, placements: [spec])

@@ -73,8 +73,8 @@ struct RunSession {
     try check("steps", run.steps, 1...100_000)
     try check("warmup", run.warmup, 0...100_000)
     try check("threads", run.threads, 1...1024)
-    if let tokens = run.tokens { try check("tokens", tokens, 1...16_777_216) }
-    if let tokens = run.tokensPerRank { try check("tokens-per-rank", tokens, 1...16_777_216) }
+    if let tokens = run.tokens { try check("tokens", tokens, 1...1_048_576) }
+    if let tokens = run.tokensPerRank { try check("tokens-per-rank", tokens, 1...1_048_576) }
     if run.tokens != nil && run.tokensPerRank != nil {
       throw InputError("--tokens and --tokens-per-rank are both given, one is accepted")
     }
@@ -89,8 +89,8 @@ struct RunSession {
   ) throws -> RunConfiguration {
     let ranks = topology.rankCount
     let tokens = run.tokensPerRank.map { $0 * ranks } ?? run.tokens ?? 1024
-    guard tokens <= 16_777_216 else {
-      throw InputError("--tokens-per-rank makes \(tokens) tokens, accepted are up to 16777216")
+    guard tokens <= 1_048_576 else {
+      throw InputError("--tokens-per-rank makes \(tokens) tokens, accepted are up to 1048576")
     }
     let dtype = try elementType(run.dtype, supportsBF16: supportsBF16)
     let steps = run.warmup + run.steps
@@ -108,16 +108,27 @@ struct RunSession {
     return RunConfiguration(
       model: setup.model, layers: setup.layers, elementType: dtype, weightSharing: run.weights,
       seed: setup.options.seed, tokenCount: tokens,
-      rankOfPosition: try (0..<steps).map { step in
-        try setup.options.assignment.ranks(
-          tokenCount: tokens, rankCount: ranks,
-          sequenceOf: (source as? TraceWorkload).map { trace in
-            { trace.sequence(step: step, position: $0) }
-          })
-      },
+      rankOfPosition: try rankOfPosition(
+        setup.options.assignment, source: source, tokens: tokens, ranks: ranks, steps: steps),
       warmupSteps: run.warmup, measuredSteps: run.steps, threads: run.threads,
       routing: source.map { .workload($0) } ?? .router, cases: runCases, topology: topology,
       checksReference: run.check, memoryLimit: run.maxMemory.map { Int($0 * 0x1p30) })
+  }
+
+  /// [steps][T]; steps share memory where every step deals its tokens alike.
+  private static func rankOfPosition(
+    _ assignment: TokenAssignment, source: (any RoutingSource)?, tokens: Int, ranks: Int,
+    steps: Int
+  ) throws -> [[Int32]] {
+    guard assignment == .sequence, let trace = source as? TraceWorkload else {
+      let every = try assignment.ranks(tokenCount: tokens, rankCount: ranks)
+      return Array(repeating: every, count: steps)
+    }
+    return try (0..<steps).map { step in
+      try assignment.ranks(
+        tokenCount: tokens, rankCount: ranks,
+        sequenceOf: { trace.sequence(step: step, position: $0) })
+    }
   }
 
   private static func elementType(_ text: String?, supportsBF16: Bool) throws -> ElementType {

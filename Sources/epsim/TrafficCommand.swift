@@ -68,8 +68,8 @@ struct TrafficCommand: ParsableCommand {
     let placements = cases.map(\.placement)
     let files = try InputFiles(WorkloadSetup.requests(workload, placements: placements))
     let setup = try WorkloadSetup(workload, files: files, placements: placements)
-    if let tokens, !(1...16_777_216).contains(tokens) {
-      throw InputError("--tokens \(tokens), accepted are 1 to 16777216")
+    if let tokens, !(1...1_048_576).contains(tokens) {
+      throw InputError("--tokens \(tokens), accepted are 1 to 1048576")
     }
     let computation = TrafficComputation(
       setup: setup, files: files,

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: tests of the figures of a case, on stamps and counters that can be checked by hand.
+
+import CostModel
+import Foundation
+import Placement
+import Reporting
+import Testing
+import Timing
+import Workloads
+
+@Suite("Case record")
+struct CaseRecordTests {
+  /// Two ranks, one layer. Phase times in microseconds; rank 1 computes longer.
+  ///
+  /// Both ranks enter dispatch at 4 and leave it at 10. Rank 0 computes 20 and enters combine at
+  /// 35, rank 1 computes 60 and enters at 75; both leave combine at 85.
+  private func timeline(steps: Int, scale: Int64 = 1000) -> CaseTimeline {
+    let ranks: [[Int64]] = [
+      [0, 0, 1, 2, 4, 10, 11, 31, 34, 35, 85, 90, 90],
+      [0, 0, 1, 2, 4, 10, 11, 71, 74, 75, 85, 90, 90],
+    ]
+    return CaseTimeline(
+      layout: StampLayout(layerCount: 1),
+      stampsOfRank: ranks.map { stamps in
+        (0..<steps).flatMap { step in stamps.map { ($0 + 1000 * Int64(step)) * scale } }
+      }, clocksAreAligned: true)
+  }
+
+  /// Two experts on two ranks; rank 0 sends 3 tokens with top-1: one stays, two leave.
+  private func traffic(steps: Int) throws -> (ExpertPlacement, [TrafficCounters]) {
+    let placement = try PlacementSpec(parsing: "contiguous").place(
+      load: LoadHistogram(layers: [0], expertCount: 2), topology: Topology(ranks: 2), groups: 1,
+      modelLayers: [0])
+    var counters = TrafficCounters(placement: placement, topology: Topology(ranks: 2))
+    let slots: [Int32] = [0, 1, 1]
+    slots.withUnsafeBufferPointer {
+      counters.add(layerRow: 0, sourceRank: 0, slots: $0, topK: 1)
+    }
+    return (placement, Array(repeating: counters, count: steps))
+  }
+
+  private func record(
+    steps: Int, base: [Double]? = nil, scale: Int64 = 1000
+  ) throws -> CaseRecord {
+    let (placement, counters) = try traffic(steps: steps)
+    return CaseRecord(
+      CaseMeasurement(
+        name: "case", placement: placement, placementSpec: "contiguous", isFitted: false,
+        replicaChoice: .expertRoundRobin, wire: "bf16", block: 0,
+        timeline: timeline(steps: steps, scale: scale), traffic: counters, digest: 0xAB,
+        referenceError: nil, referenceTokens: 0, rowBytes: (dispatch: 100, combine: 200),
+        expertBytes: 1000, weightLayerCount: 1, clockErrorUs: 0.02),
+      base: base)
+  }
+
+  @Test("times are reduced over ranks first and over steps last")
+  func times() throws {
+    let entry = try record(steps: 8)
+    #expect(entry.stepUs.median == 90)
+    #expect(entry.stepUs.ci95 == [90, 90])
+    #expect(entry.phasesUs["expert"]?.max == 60 && entry.phasesUs["expert"]?.mean == 40)
+    #expect(entry.phasesUs["other"]?.mean == 0)
+    // Shared: 3 us on both ranks.
+    #expect(entry.expertTime.max == 63 && entry.expertTime.mean == 43)
+    #expect(entry.ranks.map(\.expertUs) == [20, 60])
+    #expect(entry.layers.map(\.layerUs) == [90])
+  }
+
+  @Test("waiting is separated from transfer, and the shares add up")
+  func shares() throws {
+    let entry = try record(steps: 8)
+    #expect(entry.combineUs.total == 30)
+    #expect(entry.combineUs.wait == 20 && entry.combineUs.transfer == 10)
+    #expect(entry.dispatchUs.wait == 0 && entry.dispatchUs.transfer == 6)
+    #expect(abs(entry.shares.expert - 43.0 / 90) < 1e-12)
+    #expect(abs(entry.shares.wait! - 20.0 / 90) < 1e-12)
+    #expect(abs(entry.shares.transfer! - 16.0 / 90) < 1e-12)
+    let sum = entry.shares.expert + entry.shares.wait! + entry.shares.transfer! + entry.shares.rest
+    #expect(abs(sum - 1) < 1e-12)
+  }
+
+  @Test("copies and bytes are per step and in both directions")
+  func traffic() throws {
+    let entry = try record(steps: 8)
+    #expect(entry.copies.logical.dispatch == 3 && entry.copies.offRank.combine == 2)
+    #expect(entry.bytes.logical.dispatch == 300 && entry.bytes.logical.combine == 600)
+    #expect(entry.bytes.offRank.both == 600 && entry.bytes.offNode.both == 0)
+    // Loads 1 and 2: largest over mean is 2 / 1.5.
+    #expect(abs(entry.load.maxOverMean - 4.0 / 3) < 1e-12)
+    #expect(entry.fanOut.ranks == 1)
+    #expect(entry.ranks.map(\.rows) == [1, 2])
+  }
+
+  @Test("a case is compared with the first one step by step")
+  func ratio() throws {
+    let faster = try record(steps: 8, base: Array(repeating: 100, count: 8))
+    #expect(faster.ratioToFirst?.median == 0.9 && faster.ratioToFirst?.differs == true)
+    let few = try record(steps: 3, base: [90, 90, 90])
+    #expect(few.ratioToFirst?.differs == nil && few.stepUs.ci95 == nil)
+  }
+
+  @Test("a record survives being written and read")
+  func coding() throws {
+    let entry = try record(steps: 8)
+    let data = try RecordCoding.json(entry)
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    let object = try #require(
+      try JSONSerialization.jsonObject(with: data) as? [String: Any])
+    #expect(object["output_digest"] as? String == "00000000000000ab")
+    #expect((object["step_us"] as? [String: Any])?["ci95"] as? [Double] == [90, 90])
+    #expect((object["load"] as? [String: Any])?["max_over_mean"] != nil)
+    #expect(object["combine_wire"] as? String == "f32")
+  }
+}
