@@ -13,7 +13,7 @@ struct TextTests {
     table.add(["longer", "10"])
     #expect(
       table.text == """
-              time
+                time
         case      ms
         ------  ----
         a        1.5
