@@ -13,7 +13,7 @@ struct DispatchHandle: ~Copyable {
 
 /// The exchange of one case on one rank: counts, then rows, then results the same way back.
 ///
-/// `MPI_Alltoallv` on rows as datatypes: the baseline and the oracle of every other transport.
+/// `MPI_Alltoallv` with one token row as one datatype.
 /// Nothing here allocates after `init`.
 final class RowExchange {
   /// [R, S] rows from each source rank for each of this rank's slots, of the last dispatch.

@@ -35,8 +35,6 @@ public struct RunConfiguration: Sendable {
   public var warmupSteps: Int
   /// Steps that are measured.
   public var measuredSteps: Int
-  /// Threads of the products on every rank.
-  public var threads: Int
   /// Where choices come from.
   public var routing: Routing
   /// What is compared; the first case is the base.
@@ -51,7 +49,7 @@ public struct RunConfiguration: Sendable {
   public init(
     model: ModelShape, layers: [Int], elementType: ElementType,
     weightSharing: ModelWeights.Sharing, seed: UInt64, tokenCount: Int,
-    rankOfPosition: [[Int32]], warmupSteps: Int, measuredSteps: Int, threads: Int,
+    rankOfPosition: [[Int32]], warmupSteps: Int, measuredSteps: Int,
     routing: Routing, cases: [RunCase], topology: Topology, checksReference: Bool,
     memoryLimit: Int? = nil
   ) {
@@ -64,7 +62,6 @@ public struct RunConfiguration: Sendable {
     self.rankOfPosition = rankOfPosition
     self.warmupSteps = warmupSteps
     self.measuredSteps = measuredSteps
-    self.threads = threads
     self.routing = routing
     self.cases = cases
     self.topology = topology

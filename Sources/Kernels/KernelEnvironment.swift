@@ -4,7 +4,7 @@
 /// Which row counts a product is computed in, so that a row's bits depend on the row alone.
 ///
 /// A token must get the same result whether it arrives with one companion or with two hundred
-/// (DESIGN section 2); a self-test decides what that takes here.
+/// (docs/architecture.md, determinism); a self-test decides what that takes here.
 public enum RowBlock: Sendable, Equatable, CustomStringConvertible {
   /// Any row count gives the same bits: products have exactly the rows that there are.
   case exact

@@ -141,6 +141,11 @@ public struct ExpertPlacement: Sendable, Equatable {
     return (offsets, slots)
   }
 
+  /// ``uselessReplicaCount(layerRow:)`` over all rows.
+  public var uselessReplicaCount: Int {
+    layers.indices.reduce(0) { $0 + uselessReplicaCount(layerRow: $1) }
+  }
+
   /// Slots in one row that hold an expert which their rank already holds in a lower slot: they cost
   /// memory and spread no load.
   public func uselessReplicaCount(layerRow row: Int) -> Int {

@@ -11,16 +11,8 @@ public struct LoadSummary: Sendable, Equatable, Codable {
   public let meanOverMax: Double
   /// Mean over items of standard deviation / mean.
   public let cv: Double
-  /// The most experts that one rank had to run in one item.
+  /// The most experts that one rank (or node) had to run in one item.
   public let activatedMax: Int
-
-  enum CodingKeys: String, CodingKey {
-    case maxOverMean = "max_over_mean"
-    case maxOverMeanLayers = "max_over_mean_layers"
-    case meanOverMax = "mean_over_max"
-    case cv
-    case activatedMax = "activated_max"
-  }
 }
 
 /// Collects loads item by item.
@@ -41,7 +33,7 @@ public struct LoadCounters: Sendable, Equatable {
   ///
   /// - Parameters:
   ///   - loads: load of each rank or node, idle ones included.
-  ///   - activated: the most experts that one rank runs in this item.
+  ///   - activated: the most experts that one rank or node runs in this item.
   public mutating func add(loads: [Int], activated: Int = 0) {
     let sum = loads.reduce(0, +)
     guard sum > 0 else { return }
@@ -69,7 +61,11 @@ public struct LoadCounters: Sendable, Equatable {
 
   /// Adds every layer of a step, by nodes.
   public mutating func addNodes(of step: TrafficCounters) {
-    for row in step.placement.layers.indices { add(loads: step.layer(row).receivedPerNode) }
+    for row in step.placement.layers.indices {
+      add(
+        loads: step.layer(row).receivedPerNode,
+        activated: step.activatedExpertsPerNode(layerRow: row).max() ?? 0)
+    }
   }
 
   /// The balance so far; perfect where nothing was added.

@@ -140,6 +140,16 @@ public struct TrafficCounters: Sendable {
     }
   }
 
+  /// [N] distinct experts with at least one assignment, per node in one row.
+  public func activatedExpertsPerNode(layerRow row: Int) -> [Int] {
+    var active = Array(repeating: Set<Int32>(), count: topology.nodeCount)
+    for (slot, rows) in rowsPerSlot(layerRow: row).enumerated() where rows > 0 {
+      active[topology.nodeOfRank[placement.rank(ofSlot: slot)]]
+        .insert(placement.physicalToLogical[row][slot])
+    }
+    return active.map(\.count)
+  }
+
   private func traffic(inRows rows: ClosedRange<Int>) -> LayerTraffic {
     let ranks = topology.rankCount
     let head = block(0, Layout.headCount, inRows: rows)

@@ -25,6 +25,7 @@ extension CaseRecord {
       timeline.time(of: .expert, rank: $0, step: $1)
         + timeline.time(of: .shared, rank: $0, step: $1)
     }
+    restUs = Self.overRanks(timeline) { timeline.restTime(rank: $0, step: $1) }.mean
     layers = Self.layers(measurement)
     ranks = Self.ranks(measurement)
     let error = measurement.clockErrorUs
@@ -145,32 +146,37 @@ extension CaseRecord.ExchangeTime {
   }
 }
 
+extension CaseTimeline {
+  /// Time of one rank that is neither expert nor exchange, microseconds.
+  fileprivate func restTime(rank: Int, step: Int) -> Double {
+    let phases: [Phase] = [.route, .plan, .pack, .group, .ungroup, .reduce]
+    return phases.reduce(otherTime(rank: rank, step: step)) {
+      $0 + time(of: $1, rank: rank, step: step)
+    }
+  }
+}
+
 extension CaseRecord.Shares {
-  /// Shares of the step, mean over ranks, then median over steps of each; `rest` is what remains.
+  /// Per step: the mean over ranks of each term over the mean of the ranks' own wall times; then
+  /// the median over steps. `rest` is every phase that is neither expert nor exchange, and other.
   fileprivate init(_ timeline: CaseTimeline) {
-    let times = timeline.stepTimes()
-    expert = CaseRecord.median(timeline) { step in
-      CaseRecord.mean(timeline) {
-        timeline.time(of: .expert, rank: $0, step: step)
-          + timeline.time(of: .shared, rank: $0, step: step)
-      } / times[step]
-    }
-    var accounted = expert
-    if timeline.clocksAreAligned {
-      func share(_ value: @escaping ((wait: Double, transfer: Double)) -> Double) -> Double {
-        CaseRecord.median(timeline) { step in
-          Phase.Exchange.allCases.reduce(0) {
-            $0 + timeline.split($1, step: step)!.reduce(0) { $0 + value($1) }
-          } / Double(timeline.rankCount) / times[step]
-        }
+    func share(_ time: (_ rank: Int, _ step: Int) -> Double) -> Double {
+      CaseRecord.median(timeline) { step in
+        CaseRecord.mean(timeline) { time($0, step) }
+          / CaseRecord.mean(timeline) { timeline.wallTime(rank: $0, step: step) }
       }
-      let wait = share { $0.wait }
-      let transfer = share { $0.transfer }
-      self.wait = wait
-      self.transfer = transfer
-      accounted += wait + transfer
     }
-    rest = 1 - accounted
+    expert = share { rank, step in
+      timeline.time(of: .expert, rank: rank, step: step)
+        + timeline.time(of: .shared, rank: rank, step: step)
+    }
+    rest = share { timeline.restTime(rank: $0, step: $1) }
+    guard timeline.clocksAreAligned else { return }
+    let splits = (0..<timeline.stepCount).map { step in
+      Phase.Exchange.allCases.map { timeline.split($0, step: step)! }
+    }
+    wait = share { rank, step in splits[step].reduce(0) { $0 + $1[rank].wait } }
+    transfer = share { rank, step in splits[step].reduce(0) { $0 + $1[rank].transfer } }
   }
 }
 
@@ -207,8 +213,6 @@ extension CaseRecord.Replicas {
     let placement = measurement.placement
     extraSlots = placement.extraSlotCount
     extraBytes = extraSlots * measurement.expertBytes * measurement.weightLayerCount
-    useless = placement.layers.indices.reduce(0) {
-      $0 + placement.uselessReplicaCount(layerRow: $1)
-    }
+    useless = placement.uselessReplicaCount
   }
 }

@@ -14,7 +14,7 @@ public struct CaseRecord: Codable, Sendable {
   public struct Samples: Codable, Sendable {
     public var median: Double
     /// [low, high] of the 95 % order-statistic interval; nil below eight steps.
-    public var ci95: [Double]?
+    @ExplicitNull public var ci95: [Double]?
     public var samples: [Double]
   }
   /// A phase, summed over layers: the slowest rank and the mean rank.
@@ -25,16 +25,16 @@ public struct CaseRecord: Codable, Sendable {
   /// An exchange, summed over layers, mean over ranks. `wait` and `transfer` need aligned clocks.
   public struct ExchangeTime: Codable, Sendable {
     public var total: Double
-    public var wait: Double?
-    public var transfer: Double?
+    @ExplicitNull public var wait: Double?
+    @ExplicitNull public var transfer: Double?
     /// Bound on what clock errors may move between wait and transfer.
-    public var error: Double?
+    @ExplicitNull public var error: Double?
   }
   /// Where the mean rank's step goes; the four add up to 1.
   public struct Shares: Codable, Sendable {
     public var expert: Double
-    public var transfer: Double?
-    public var wait: Double?
+    @ExplicitNull public var transfer: Double?
+    @ExplicitNull public var wait: Double?
     public var rest: Double
   }
   /// A figure of both directions.
@@ -100,9 +100,9 @@ public struct CaseRecord: Codable, Sendable {
   /// How the case compares with the first one, step by step.
   public struct Ratio: Codable, Sendable {
     public var median: Double
-    public var ci95: [Double]?
+    @ExplicitNull public var ci95: [Double]?
     /// Whether the interval excludes 1; nil where there are too few steps.
-    public var differs: Bool?
+    @ExplicitNull public var differs: Bool?
   }
 
   public var name: String
@@ -121,10 +121,12 @@ public struct CaseRecord: Codable, Sendable {
   /// Block of interleaved cases; 0 where all cases fit together.
   public var block: Int
   public var stepUs: Samples
-  public var ratioToFirst: Ratio?
+  @ExplicitNull public var ratioToFirst: Ratio?
   public var phasesUs: [String: PhaseTime]
   /// The experts' phase and that of the shared experts together.
   public var expertTime: PhaseTime
+  /// Every phase that is neither expert nor exchange, and other: mean over ranks.
+  public var restUs: Double
   public var layers: [LayerTime]
   public var ranks: [RankTime]
   public var dispatchUs: ExchangeTime
@@ -139,8 +141,8 @@ public struct CaseRecord: Codable, Sendable {
   public var replicas: Replicas
   /// Hash of the first measured step's output, in hexadecimal.
   public var outputDigest: String
-  public var referenceError: Double?
-  public var referenceTokens: Int?
+  @ExplicitNull public var referenceError: Double?
+  @ExplicitNull public var referenceTokens: Int?
 }
 
 /// What a case record is made of.

@@ -48,9 +48,9 @@ public struct CompareReport {
     for entry in record.cases {
       table.add([
         entry.name, unit.text(entry.expertTime.max), unit.text(entry.expertTime.mean),
-        Self.part(entry.dispatchUs.wait, unit), Self.part(entry.dispatchUs.transfer, unit),
-        Self.part(entry.combineUs.wait, unit), Self.part(entry.combineUs.transfer, unit),
-        unit.text(entry.shares.rest * entry.stepUs.median),
+        entry.dispatchUs.text(\.wait, unit), entry.dispatchUs.text(\.transfer, unit),
+        entry.combineUs.text(\.wait, unit), entry.combineUs.text(\.transfer, unit),
+        unit.text(entry.restUs),
         Quantity.bytes(entry.bytes.offNode.both), "\(entry.load.activatedMax)",
         "\(entry.replicas.useless)",
       ])
@@ -95,9 +95,25 @@ public struct CompareReport {
     if ratio.differs == false { return "no difference" }
     return "\(median) [\(Quantity.fixed(interval[0], 3)), \(Quantity.fixed(interval[1], 3))]"
   }
+}
 
-  private static func part(_ value: Double?, _ unit: Quantity.TimeUnit) -> String {
-    value.map(unit.text) ?? "n/a"
+extension CaseRecord {
+  /// Waiting or transfer of dispatch and combine together, mean over ranks.
+  func bothExchanges(_ part: KeyPath<ExchangeTime, Double?>) -> Double? {
+    guard let dispatch = dispatchUs[keyPath: part], let combine = combineUs[keyPath: part] else {
+      return nil
+    }
+    return dispatch + combine
+  }
+}
+
+extension CaseRecord.ExchangeTime {
+  /// Waiting or transfer in a table: below the clocks' error it is no number.
+  func text(
+    _ part: KeyPath<CaseRecord.ExchangeTime, Double?>, _ unit: Quantity.TimeUnit
+  ) -> String {
+    guard let value = self[keyPath: part], let error else { return "n/a" }
+    return value == 0 || value > error ? unit.text(value) : "<" + unit.text(error)
   }
 }
 
@@ -117,16 +133,16 @@ struct Explanation {
     case nil: verdict = "too few steps to tell from \(first.name)"
     }
     let terms: [(name: String, value: (CaseRecord) -> Double?)] = [
-      ("expert compute (mean rank)", { $0.shares.expert * $0.stepUs.median }),
-      ("transfer", { entry in entry.shares.transfer.map { $0 * entry.stepUs.median } }),
-      ("waiting for a late rank", { entry in entry.shares.wait.map { $0 * entry.stepUs.median } }),
-      ("the rest", { $0.shares.rest * $0.stepUs.median }),
+      ("expert compute (mean rank)", { $0.expertTime.mean }),
+      ("transfer", { $0.bothExchanges(\.transfer) }),
+      ("waiting for a late rank", { $0.bothExchanges(\.wait) }),
+      ("the rest", { $0.restUs }),
     ]
     let changes = terms.compactMap { term -> (name: String, from: Double, to: Double)? in
       guard let from = term.value(first), let to = term.value(entry) else { return nil }
       return (term.name, from, to)
     }
-    guard let largest = changes.max(by: { abs($0.to - $0.from) < abs($1.to - $1.from) }) else {
+    guard entry.block == first.block, let largest = changes.max(by: { abs($0.to - $0.from) < abs($1.to - $1.from) }) else {
       text = "\(entry.name): \(verdict)."
       return
     }

@@ -59,9 +59,7 @@ public struct PlacementRecord: Encodable {
     }
     maxReplicas =
       placement.layers.indices.map { placement.replicaCounts(layerRow: $0).max() ?? 1 }.max() ?? 1
-    uselessReplicas = placement.layers.indices.reduce(0) {
-      $0 + placement.uselessReplicaCount(layerRow: $1)
-    }
+    uselessReplicas = placement.uselessReplicaCount
     self.solveMs = solveMs
   }
 }

@@ -16,6 +16,11 @@ public enum RecordCoding {
     return try encoder.encode(value)
   }
 
+  /// The same as text, for `--json`.
+  public static func text(_ value: some Encodable) throws -> String {
+    String(decoding: try json(value), as: UTF8.self)
+  }
+
   /// Writes `record.json` into a folder, which is made where it is missing.
   ///
   /// The file appears whole or not at all: it is renamed into place.

@@ -27,10 +27,16 @@ struct RecordHeading {
       lines.append("all layers use the weights of one: small models stay in cache")
     }
     if machine.functionalOnly {
-      lines.append("FUNCTIONAL ONLY, NOT A TIMING: more ranks than cores")
+      lines.append("FUNCTIONAL ONLY, NOT A TIMING: more ranks (times threads) than cores")
     }
     if machine.clockErrorUs == nil {
       lines.append("ranks on several clocks: waiting cannot be told from transfer (n/a)")
+    }
+    if let judged = workload.judgedTokens {
+      let uses = Double(workload.tokensPerStep * workload.measuredSteps) / Double(judged)
+      lines.append(
+        "the measured steps use the \(Quantity.grouped(judged)) judged tokens "
+          + "\(Quantity.fixed(uses, 1)) times: intervals are those of the machine, not of the tokens")
     }
     return lines.map { Paragraph($0, indent: 2).text }.joined(separator: "\n")
   }

@@ -12,6 +12,7 @@ public struct RunRecord: Codable, Sendable {
 
   public var schema = RunRecord.schema
   public var created: String
+  /// The options with those of a configuration file in place of `--config`.
   public var command: [String]
   public var environment: Environment
   public var model: Model
@@ -35,8 +36,9 @@ public struct RunRecord: Codable, Sendable {
     public var epsim: String
     public var mpi: String
     public var backend: String
+    /// Instruction set, and whether bits of a row depend on the row count ("rows exact") or every
+    /// product is padded ("rows fixed:N"); several joined by "and" on a mixture of machines.
     public var isa: String
-    public var rowBlock: String
     public var ranks: Int
     public var nodes: Int
     /// [R] host of each rank.
@@ -47,10 +49,10 @@ public struct RunRecord: Codable, Sendable {
     public var functionalOnly: Bool
     public var threads: Int
     /// Bound on the error of comparing two ranks' clocks; nil where they were not aligned.
-    public var clockErrorUs: Double?
+    @ExplicitNull public var clockErrorUs: Double?
 
     public init(
-      epsim: String, mpi: String, backend: String, isa: String, rowBlock: String, ranks: Int,
+      epsim: String, mpi: String, backend: String, isa: String, ranks: Int,
       nodes: Int, hosts: [String], cores: Int, functionalOnly: Bool, threads: Int,
       clockErrorUs: Double?
     ) {
@@ -58,7 +60,6 @@ public struct RunRecord: Codable, Sendable {
       self.mpi = mpi
       self.backend = backend
       self.isa = isa
-      self.rowBlock = rowBlock
       self.ranks = ranks
       self.nodes = nodes
       self.hosts = hosts
@@ -110,13 +111,15 @@ public struct RunRecord: Codable, Sendable {
     public var fit: String
     /// What every case was judged on.
     public var judged: String
+    /// Tokens of the trace that are judged; nil for generators and routers, which do not end.
+    @ExplicitNull public var judgedTokens: Int?
     public var warmupSteps: Int
     public var measuredSteps: Int
     public var seed: UInt64
 
     public init(
       name: String, kind: String, tokensPerStep: Int, assignment: String, fit: String,
-      judged: String, warmupSteps: Int, measuredSteps: Int, seed: UInt64
+      judged: String, judgedTokens: Int?, warmupSteps: Int, measuredSteps: Int, seed: UInt64
     ) {
       self.name = name
       self.kind = kind
@@ -124,6 +127,7 @@ public struct RunRecord: Codable, Sendable {
       self.assignment = assignment
       self.fit = fit
       self.judged = judged
+      self.judgedTokens = judgedTokens
       self.warmupSteps = warmupSteps
       self.measuredSteps = measuredSteps
       self.seed = seed

@@ -45,7 +45,7 @@ public struct RunReport {
         name == "dispatch" ? entry.dispatchUs : name == "combine" ? entry.combineUs : nil
       table.add([
         name, unit.text(time.max), unit.text(time.mean),
-        exchange?.wait.map(unit.text) ?? "", exchange?.transfer.map(unit.text) ?? "",
+        exchange?.text(\.wait, unit) ?? "", exchange?.text(\.transfer, unit) ?? "",
         Quantity.percent(time.mean / entry.stepUs.median),
       ])
     }

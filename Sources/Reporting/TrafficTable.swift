@@ -1,19 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: the table of load and traffic counters.
 
+public import CostModel
 public import Placement
 
 /// Load and traffic per placement, counted, not timed.
 public struct TrafficTable {
-  /// One placement.
+  /// One placement: counters of any number of steps, summed as they come.
   public struct Row {
     let name: String
-    let traffic: [TrafficCounters]
+    private(set) var total: TrafficCounters
+    private(set) var ranks = LoadCounters()
+    private(set) var nodes = LoadCounters()
 
-    /// - Parameter traffic: counters of each step; not empty.
-    public init(name: String, traffic: [TrafficCounters]) {
+    /// Nothing counted yet.
+    public init(name: String, placement: ExpertPlacement, topology: Topology) {
       self.name = name
-      self.traffic = traffic
+      total = TrafficCounters(placement: placement, topology: topology)
+    }
+
+    /// Adds a step.
+    public mutating func add(_ step: TrafficCounters) {
+      total += step
+      ranks.addRanks(of: step)
+      nodes.addNodes(of: step)
     }
   }
 
@@ -24,32 +34,24 @@ public struct TrafficTable {
   /// The table with one line per row; copies are per token and layer.
   public var text: String {
     var table = TextTable([
-      ("ranks", .right), ("placement", .left), ("load\nmax/mean", .right),
+      ("ranks\n(nodes)", .right), ("placement", .left), ("load\nmax/mean", .right),
       ("nodes\nmax/mean", .right), ("experts\nactive", .right), ("off-rank\ncopies", .right),
       ("off-node\ncopies", .right), ("node-\ndedup", .right), ("fan-out\nranks", .right),
       ("extra\nslots", .right), ("useless", .right),
     ])
     for row in rows {
-      var ranks = LoadCounters()
-      var nodes = LoadCounters()
-      for step in row.traffic {
-        ranks.addRanks(of: step)
-        nodes.addNodes(of: step)
-      }
-      let placement = row.traffic[0].placement
-      let total = row.traffic.dropFirst().reduce(into: row.traffic[0], +=).total
+      let placement = row.total.placement
+      let topology = row.total.topology
+      let total = row.total.total
       // `tokens` of the total counts every token once per layer.
       let perToken = { (count: Int) in
         Quantity.fixed(Double(count) / Double(max(1, total.tokens)), 2)
       }
-      let useless = placement.layers.indices.reduce(0) {
-        $0 + placement.uselessReplicaCount(layerRow: $1)
-      }
       table.add([
-        "\(placement.rankCount)", row.name, Quantity.fixed(ranks.summary.maxOverMean, 3),
-        Quantity.fixed(nodes.summary.maxOverMean, 3), "\(ranks.summary.activatedMax)",
+        "\(topology.rankCount) (\(topology.nodeCount))", row.name, Quantity.fixed(row.ranks.summary.maxOverMean, 3),
+        Quantity.fixed(row.nodes.summary.maxOverMean, 3), "\(row.ranks.summary.activatedMax)",
         perToken(total.offRankRaw), perToken(total.offNodeRaw), perToken(total.offNodeNodeDedup),
-        Quantity.fixed(total.fanOutRanks, 2), "\(placement.extraSlotCount)", "\(useless)",
+        Quantity.fixed(total.fanOutRanks, 2), "\(placement.extraSlotCount)", "\(placement.uselessReplicaCount)",
       ])
     }
     return table.text

@@ -33,16 +33,17 @@ struct CompareCommand: DistributedCommand {
   @Option(
     help: """
       Rank counts for the table of load and traffic that is computed from the same workload; \
-      'none' leaves it out.
+      'none' leaves it out. Not part of the record.
       """)
   var computedRanks = "8,16"
 
-  func run(on comm: borrowing Communicator) throws {
+  func run(arguments: [String], on comm: borrowing Communicator) throws {
     let ranks = try Self.rankCounts(computedRanks)
-    let session = try RunSession(workload: workload, cases: cases, run: run, on: comm)
+    let session = try RunSession(
+      workload: workload, cases: cases, run: run, arguments: arguments, on: comm)
     guard let record = try session.run(on: comm) else { return }
     if run.json {
-      print(String(decoding: try RecordCoding.json(record), as: UTF8.self))
+      print(try RecordCoding.text(record))
       return
     }
     print(CompareReport(record).text)
@@ -56,8 +57,8 @@ struct CompareCommand: DistributedCommand {
   private static func rankCounts(_ text: String) throws -> [Int] {
     if text == "none" { return [] }
     return try text.split(separator: ",", omittingEmptySubsequences: false).map {
-      guard let count = Int($0), (1...4096).contains(count) else {
-        throw InputError("--computed-ranks \(text): \"\($0)\", accepted are 1 to 4096, or none")
+      guard let count = Int($0), (1...1024).contains(count) else {
+        throw InputError("--computed-ranks \(text): \"\($0)\", accepted are 1 to 1024, or none")
       }
       return count
     }
@@ -65,19 +66,18 @@ struct CompareCommand: DistributedCommand {
 }
 
 extension RunSession {
-  /// Load and traffic of every case on another number of ranks, eight ranks a node, on the tokens
+  /// Load and traffic of every case on another number of ranks, at most eight a node, on the tokens
   /// that were measured. Placement files are for one number of ranks and are left out, as is a
   /// placement that refuses this number.
   func computedTraffic(ranks: Int) throws -> [TrafficTable.Row] {
     let computation = TrafficComputation(
       setup: setup, files: files, tokensPerStep: configuration.tokenCount,
       steps: configuration.warmupSteps..<configuration.warmupSteps + configuration.measuredSteps,
-      topology: Topology(ranks: ranks, nodes: max(1, ranks / 8)))
+      topology: Topology(ranks: ranks, nodes: (ranks + 7) / 8))
     return try cases.compactMap { spec in
       if case .file = spec.placement.rule { return nil }
       do {
-        return TrafficTable.Row(
-          name: spec.name(among: cases), traffic: try computation.counters(spec).counters)
+        return try computation.row(spec, name: spec.name(among: cases))
       } catch let error as InputError {
         Console.note("left out on \(ranks) ranks: \(error)")
         return nil

@@ -35,7 +35,7 @@ struct DoctorCommand: ParsableCommand {
       Self.models(),
     ]
     if json {
-      print(String(decoding: try RecordCoding.json(findings), as: UTF8.self))
+      print(try RecordCoding.text(findings))
     } else {
       for finding in findings {
         print("\(finding.what): \(finding.found)")

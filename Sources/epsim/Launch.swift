@@ -9,7 +9,8 @@ internal import MoE
 /// A command that all ranks run together.
 protocol DistributedCommand: ParsableCommand {
   /// Runs the command. Collective.
-  func run(on comm: borrowing Communicator) throws
+  /// - Parameter arguments: the command line that it was parsed from, for the record.
+  func run(arguments: [String], on comm: borrowing Communicator) throws
 }
 
 /// Starts commands. Exit codes: 0 success, 2 bad input, 1 a failed run.
@@ -69,13 +70,14 @@ enum Launch {
       guard let distributed = command as? any DistributedCommand else {
         throw InputError("\(arguments[0]) does not run on several ranks")
       }
-      try distributed.run(on: comm)
+      try distributed.run(arguments: shared, on: comm)
       return 0
     } catch let error as MPIError {
       printError("rank \(comm.rank): \(error)")
       MPIEnvironment.abort(code: 1)
     } catch {
-      // Every rank has thrown this: parsing is the same everywhere and the rest is agreed.
+      // Parsing is the same everywhere and the rest is agreed, so every rank has thrown this;
+      // only what rank 0 alone checks after the run (record, counters) is its own.
       return comm.rank == 0 ? report(error) : Int32(exitCode(error))
     }
   }

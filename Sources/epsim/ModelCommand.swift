@@ -49,7 +49,7 @@ struct ModelCommand: ParsableCommand {
   }
 
   private static func json(_ value: some Encodable) throws -> String {
-    String(decoding: try RecordCoding.json(value), as: UTF8.self)
+    try RecordCoding.text(value)
   }
 
   private static func list(_ models: [ModelShape]) -> String {

@@ -20,7 +20,7 @@ struct PlaceCommand: ParsableCommand {
       max rank load with the load split evenly over replicas, on the load that was fitted.
 
       Examples:
-        epsim place --load load.csv --experts 64 --ranks 8 --placement eplb+8
+        epsim place --load load.csv --ranks 8 --placement eplb+8
         epsim place --model deepseek-v2-lite --placement eplb+16:hierarchical --groups 8 \\
           --workload examples/traces/deepseek-v2-lite-law.safetensors --fit all \\
           --ranks 16 --nodes 2 --write plan.json
@@ -50,6 +50,9 @@ struct PlaceCommand: ParsableCommand {
 
   mutating func run() throws {
     let topology = try machine.topology()
+    if let write, !write.hasSuffix(".json"), !write.hasSuffix(".csv") {
+      throw InputError("--write \(write), accepted are files that end in .json or .csv")
+    }
     let spec = try PlacementSpec(parsing: placement)
     let problem = try problem(spec, topology: topology)
     let start = MonotonicClock.now()
@@ -63,7 +66,7 @@ struct PlaceCommand: ParsableCommand {
       Console.note("placement: \(write)")
     }
     if json {
-      print(String(decoding: try RecordCoding.json(record), as: UTF8.self))
+      print(try RecordCoding.text(record))
     } else {
       print(PlacementReport(record).text)
     }
@@ -76,6 +79,10 @@ struct PlaceCommand: ParsableCommand {
 
   private func problem(_ spec: PlacementSpec, topology: Topology) throws -> Problem {
     if let load {
+      guard workload.workload == "router", workload.fit == nil, workload.layers == "all" else {
+        throw InputError(
+          "--load \(load) is the whole load; --workload, --layers and --fit do not go with it")
+      }
       let histogram = try LoadHistogram(
         bytes: InputFile.bytes(ofPath: load, kind: "load file"), name: "load file \(load)")
       let groups = workload.groups ?? 1
@@ -96,7 +103,7 @@ struct PlaceCommand: ParsableCommand {
     let histogram =
       setup.spec == nil && setup.fit == .tokens(.all) && !spec.needsLoad
       ? LoadHistogram(layers: setup.layers, expertCount: setup.model.expertCount)
-      : try setup.fittedLoad(steps: 1, tokensPerStep: tokens, files: files)
+      : try setup.fittedLoad(judgedSteps: 0..<1, tokensPerStep: tokens, files: files)
     return Problem(load: histogram) {
       try setup.place(spec, topology: topology, load: histogram, files: files)
     }

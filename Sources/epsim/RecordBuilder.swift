@@ -20,21 +20,16 @@ struct RecordBuilder {
   var record: RunRecord {
     RunRecord(
       created: ISO8601DateFormatter().string(from: Date()),
-      command: Array(CommandLine.arguments.dropFirst()),
+      command: session.arguments,
       environment: environment, model: model, workload: workload, cases: cases)
   }
 
   private var environment: RunRecord.Environment {
     let (machine, kernels) = (session.machine, session.context.environment)
-    let rowBlock =
-      switch kernels.rowBlock {
-      case .exact: "exact"
-      case .fixed(let rows): "fixed \(rows)"
-      }
     return RunRecord.Environment(
       epsim: EPSim.version, mpi: MPIEnvironment.libraryVersion,
       backend: "\(kernels.backend.rawValue) \(kernels.backendVersion)",
-      isa: kernels.instructionSet, rowBlock: rowBlock, ranks: machine.topology.rankCount,
+      isa: session.instructionSets.joined(separator: " and "), ranks: machine.topology.rankCount,
       nodes: machine.topology.nodeCount, hosts: machine.hosts, cores: machine.cores,
       functionalOnly: machine.isFunctionalOnly(threads: kernels.threads),
       threads: kernels.threads, clockErrorUs: result.clocksAreAligned ? clockError : nil)
@@ -58,7 +53,8 @@ struct RecordBuilder {
     return RunRecord.Workload(
       name: setup.options.workload, kind: setup.kind, tokensPerStep: configuration.tokenCount,
       assignment: setup.options.assignment.rawValue, fit: setup.fitDescription,
-      judged: setup.judgedDescription, warmupSteps: configuration.warmupSteps,
+      judged: setup.judgedDescription,
+      judgedTokens: setup.trace == nil ? nil : setup.judgedTokens.count, warmupSteps: configuration.warmupSteps,
       measuredSteps: configuration.measuredSteps, seed: configuration.seed)
   }
 

@@ -26,15 +26,16 @@ struct RunCommand: DistributedCommand {
   @OptionGroup(title: "Placement and exchange") var cases: CaseOptions
   @OptionGroup(title: "Run") var run: RunOptions
 
-  func run(on comm: borrowing Communicator) throws {
+  func run(arguments: [String], on comm: borrowing Communicator) throws {
     let caseCount = try CaseSpec.all(cases).count
     guard caseCount == 1 else {
       throw InputError("run takes one case, the options make \(caseCount); use epsim compare")
     }
-    let session = try RunSession(workload: workload, cases: cases, run: run, on: comm)
+    let session = try RunSession(
+      workload: workload, cases: cases, run: run, arguments: arguments, on: comm)
     guard let record = try session.run(on: comm) else { return }
     if run.json {
-      print(String(decoding: try RecordCoding.json(record), as: UTF8.self))
+      print(try RecordCoding.text(record))
     } else {
       print(RunReport(record).text)
     }

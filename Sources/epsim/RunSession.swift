@@ -20,15 +20,22 @@ struct RunSession {
   let cases: [CaseSpec]
   let context: KernelContext
   let files: InputFiles
+  /// Instruction set and row rule of the ranks; more than one on a mixture of machines.
+  let instructionSets: [String]
+  /// The arguments with those of a configuration file in their place.
+  let arguments: [String]
   private let options: RunOptions
 
   /// Resolves the options to a configuration. Collective.
   init(
     workload: WorkloadOptions, cases caseOptions: CaseOptions, run: RunOptions,
-    on comm: borrowing Communicator
+    arguments: [String], on comm: borrowing Communicator
   ) throws {
     let cases = try CaseSpec.all(caseOptions)
     try Self.check(run)
+    try comm.agree(classify: Launch.exitCode) {
+      if comm.rank == 0 { try Self.checkOutput(run.output) }
+    }
     let files = try InputFiles(on: comm) {
       try WorkloadSetup.requests(workload, placements: cases.map(\.placement))
     }
@@ -40,6 +47,7 @@ struct RunSession {
       try comm.allReduce(Int32(context.environment.supportsBF16 ? 1 : 0), .min) == 1
     self.cases = cases
     self.files = files
+    self.arguments = arguments
     self.machine = machine
     self.context = context
     options = run
@@ -55,7 +63,27 @@ struct RunSession {
     }
   }
 
+  /// Makes the output folder and tries to write into it, before anything takes long.
+  private static func checkOutput(_ folder: String) throws {
+    guard folder != "-" else { return }
+    guard !folder.isEmpty else {
+      throw InputError("--output is empty, accepted are a folder, or - for no record")
+    }
+    let url = URL(fileURLWithPath: folder, isDirectory: true)
+    let probe = url.appendingPathComponent(".epsim-\(ProcessInfo.processInfo.processIdentifier)")
+    do {
+      try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+      try Data().write(to: probe)
+      try FileManager.default.removeItem(at: probe)
+    } catch {
+      throw InputError("--output \(folder) is not a folder that can be made and written to")
+    }
+  }
+
   private static func context(threads: Int) throws -> KernelContext {
+    guard threads == 1 || Backend.preferred == .oneDNN else {
+      throw InputError("--threads \(threads), the portable kernels accept 1")
+    }
     do {
       return try KernelContext(threads: threads)
     } catch {
@@ -98,7 +126,8 @@ struct RunSession {
     if source == nil { _ = try SoftmaxTopKRouter(model: setup.model) }
     let load =
       cases.contains { $0.placement.needsLoad }
-      ? try setup.fittedLoad(steps: run.steps, tokensPerStep: tokens, files: files) : nil
+      ? try setup.fittedLoad(
+        judgedSteps: run.warmup..<steps, tokensPerStep: tokens, files: files) : nil
     let runCases = try cases.map { spec in
       RunCase(
         name: spec.name(among: cases),
@@ -110,7 +139,7 @@ struct RunSession {
       seed: setup.options.seed, tokenCount: tokens,
       rankOfPosition: try rankOfPosition(
         setup.options.assignment, source: source, tokens: tokens, ranks: ranks, steps: steps),
-      warmupSteps: run.warmup, measuredSteps: run.steps, threads: run.threads,
+      warmupSteps: run.warmup, measuredSteps: run.steps,
       routing: source.map { .workload($0) } ?? .router, cases: runCases, topology: topology,
       checksReference: run.check, memoryLimit: run.maxMemory.map { Int($0 * 0x1p30) })
   }
@@ -147,14 +176,11 @@ struct RunSession {
     let progress = ProgressLine(isShown: comm.rank == 0)
     let result: RunResult?
     do {
+      defer { progress.finish() }
       result = try InterleavedRun(configuration).run(on: comm, context: context) {
         progress.show($0)
       }
-    } catch let error as InputError {
-      progress.finish()
-      throw error
     }
-    progress.finish()
     guard let result else { return nil }
     try Self.requireCountersMatch(result)
     let record = RecordBuilder(session: self, result: result).record
@@ -185,23 +211,5 @@ struct RunSession {
         }
       }
     }
-  }
-}
-
-extension CaseSpec {
-  /// A short name that tells the case from the others.
-  func name(among cases: [CaseSpec]) -> String {
-    var parts = [placement.tableName]
-    if Set(cases.map(\.replicaChoice)).count > 1 { parts.append(replicaChoice.rawValue) }
-    if Set(cases.map(\.wire)).count > 1 { parts.append(wire?.rawValue ?? "default") }
-    return parts.joined(separator: " ")
-  }
-}
-
-extension PlacementSpec {
-  /// The spec as written; of a path only the file's name.
-  var tableName: String {
-    guard case .file(let path) = rule else { return description }
-    return path.split(separator: "/").last.map(String.init) ?? path
   }
 }

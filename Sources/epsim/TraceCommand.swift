@@ -59,7 +59,7 @@ struct TraceInspectCommand: ParsableCommand {
       name: "trace \(path)")
     let record = Self.record(trace)
     if json {
-      print(String(decoding: try RecordCoding.json(record), as: UTF8.self))
+      print(try RecordCoding.text(record))
       return
     }
     var table = TextTable([

@@ -9,27 +9,6 @@ internal import Placement
 internal import Reporting
 internal import Workloads
 
-/// Ranks and nodes where nothing is launched.
-struct MachineOptions: ParsableArguments {
-  @Option(parsing: .unconditional, help: "Ranks to place experts on.")
-  var ranks = 8
-
-  @Option(
-    parsing: .unconditional,
-    help: "Nodes that the ranks lie on, in equal blocks of consecutive ranks.")
-  var nodes = 1
-
-  func topology() throws -> Topology {
-    guard (1...65_536).contains(ranks) else {
-      throw InputError("--ranks \(ranks), accepted are 1 to 65536")
-    }
-    guard (1...ranks).contains(nodes) else {
-      throw InputError("--nodes \(nodes), accepted are 1 to the \(ranks) ranks")
-    }
-    return Topology(ranks: ranks, nodes: nodes)
-  }
-}
-
 /// Exact load and traffic of a workload under placements, without running anything.
 struct TrafficCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -65,6 +44,9 @@ struct TrafficCommand: ParsableCommand {
   mutating func run() throws {
     let topology = try machine.topology()
     let cases = try CaseSpec.all(self.cases)
+    guard cases.allSatisfy({ $0.wire == nil }) else {
+      throw InputError("--wire changes no counter of traffic, which counts copies; leave it out")
+    }
     let placements = cases.map(\.placement)
     let files = try InputFiles(WorkloadSetup.requests(workload, placements: placements))
     let setup = try WorkloadSetup(workload, files: files, placements: placements)
@@ -75,17 +57,11 @@ struct TrafficCommand: ParsableCommand {
       setup: setup, files: files,
       tokensPerStep: tokens ?? (setup.trace == nil ? 4096 : setup.judgedTokens.count), steps: 0..<1,
       topology: topology)
-    let results = try cases.map { (spec: $0, result: try computation.counters($0)) }
     if json {
-      let records = results.map { entry in
-        TrafficRecord(
-          dataset: setup.trace?.origin.domain ?? workload.workload,
-          placement: entry.spec.name(among: cases), source: workload.assignment.rawValue,
-          counters: entry.result.counters[0])
-      }
-      print(String(decoding: try RecordCoding.json(records), as: UTF8.self))
+      print(try RecordCoding.text(try records(cases, setup: setup, computation: computation)))
       return
     }
+    let rows = try cases.map { try computation.row($0, name: $0.name(among: cases)) }
     print(
       """
       \(setup.model.name), \(workload.workload): \(setup.judgedDescription), \
@@ -97,11 +73,21 @@ struct TrafficCommand: ParsableCommand {
       print("Placements fitted to \(setup.fitDescription)")
     }
     print("")
-    print(
-      TrafficTable(
-        results.map {
-          TrafficTable.Row(name: $0.spec.name(among: cases), traffic: $0.result.counters)
-        }
-      ).text)
+    print(TrafficTable(rows).text)
+  }
+
+  private func records(
+    _ cases: [CaseSpec], setup: WorkloadSetup, computation: TrafficComputation
+  ) throws -> [TrafficRecord] {
+    try cases.map { spec in
+      var record: TrafficRecord?
+      _ = try computation.count(spec) { counters in
+        record = TrafficRecord(
+          dataset: setup.trace?.origin.domain ?? workload.workload,
+          placement: spec.name(among: cases), source: workload.assignment.rawValue,
+          counters: counters)
+      }
+      return record!
+    }
   }
 }

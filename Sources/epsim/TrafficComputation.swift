@@ -4,6 +4,7 @@
 internal import CostModel
 internal import MoE
 internal import Placement
+internal import Reporting
 internal import Workloads
 
 /// Counts what a workload sends on given ranks.
@@ -15,31 +16,55 @@ struct TrafficComputation {
   let steps: Range<Int>
   let topology: Topology
 
-  /// The counters of a case, one per step, and the placement that they belong to.
-  /// - Throws: ``InputError`` for the live router, which tells nothing without running.
-  func counters(_ spec: CaseSpec) throws -> (
-    placement: ExpertPlacement, counters: [TrafficCounters]
-  ) {
+  /// Solves the placement of a case and counts its steps one after the other.
+  ///
+  /// - Parameter add: takes each step's counters.
+  /// - Throws: ``InputError`` for the live router, which tells nothing without running, and where
+  ///   the counters would not fit into memory.
+  func count(_ spec: CaseSpec, add: (TrafficCounters) -> Void) throws -> ExpertPlacement {
     guard let source = setup.source(tokensPerStep: tokensPerStep) else {
       throw InputError(
         "load and traffic of a live router cannot be computed without running it; use --workload "
           + "with a trace, uniform or zipf")
     }
+    // Two matrices of R x R counters per layer, held twice while they are summed.
+    let bytes = 32 * setup.layers.count * topology.rankCount * topology.rankCount
+    guard bytes <= Self.largestCounters else {
+      throw InputError(
+        "counters of \(setup.layers.count) layers on \(topology.rankCount) ranks need "
+          + "\(Quantity.bytes(Double(bytes))), accepted are \(Quantity.bytes(Double(Self.largestCounters))); "
+          + "use fewer ranks or --layers")
+    }
     let load =
       spec.placement.needsLoad
-      ? try setup.fittedLoad(steps: steps.count, tokensPerStep: tokensPerStep, files: files) : nil
+      ? try setup.fittedLoad(
+        judgedSteps: steps, tokensPerStep: tokensPerStep, files: files) : nil
     let placement = try setup.place(spec.placement, topology: topology, load: load, files: files)
     let traffic = WorkloadTraffic(
       source: source, placement: placement, topology: topology, choice: spec.replicaChoice)
-    let counters = try steps.map { step in
-      traffic.counters(
-        step: step,
-        rankOfPosition: try setup.options.assignment.ranks(
-          tokenCount: tokensPerStep, rankCount: topology.rankCount,
-          sequenceOf: (source as? TraceWorkload).map { trace in
-            { trace.sequence(step: step, position: $0) }
-          }))
+    for step in steps {
+      let rankOfPosition = try setup.options.assignment.ranks(
+        tokenCount: tokensPerStep, rankCount: topology.rankCount,
+        sequenceOf: (source as? TraceWorkload).map { trace in
+          { trace.sequence(step: step, position: $0) }
+        })
+      add(traffic.counters(step: step, rankOfPosition: rankOfPosition))
     }
-    return (placement, counters)
+    return placement
+  }
+
+  private static let largestCounters = 4_000_000_000
+
+  /// The counters of a case as a row of a table.
+  func row(_ spec: CaseSpec, name: String) throws -> TrafficTable.Row {
+    var row: TrafficTable.Row?
+    _ = try count(spec) { step in
+      var sum =
+        row ?? TrafficTable.Row(name: name, placement: step.placement, topology: step.topology)
+      row = nil
+      sum.add(step)
+      row = sum
+    }
+    return row!
   }
 }

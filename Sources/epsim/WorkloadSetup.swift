@@ -138,9 +138,11 @@ struct WorkloadSetup {
 
   /// The load that fitted placements see, for the layers in use.
   ///
-  /// - Parameter steps: what will be judged, for workloads without an end.
+  /// - Parameter judgedSteps: what will be judged, for workloads without an end.
   /// - Throws: ``InputError`` where nothing is known about the load.
-  func fittedLoad(steps: Int, tokensPerStep: Int, files: InputFiles) throws -> LoadHistogram {
+  func fittedLoad(
+    judgedSteps: Range<Int>, tokensPerStep: Int, files: InputFiles
+  ) throws -> LoadHistogram {
     switch fit {
     case .file(let path):
       return try LoadHistogram(
@@ -157,9 +159,11 @@ struct WorkloadSetup {
           "placements that are fitted need to know the load, which a live router does not tell "
             + "beforehand; use --workload with a trace, uniform or zipf, or --fit with a load file")
       }
-      let first = range == .firstHalf ? Self.unjudgedSteps : 0
+      let steps =
+        range == .firstHalf
+        ? Self.unjudgedSteps..<Self.unjudgedSteps + judgedSteps.count : judgedSteps
       return LoadHistogram(
-        source: source, layers: layers, steps: first..<first + steps, windowSize: tokensPerStep)
+        source: source, layers: layers, steps: steps, windowSize: tokensPerStep)
     }
   }
 

@@ -68,7 +68,7 @@ struct Scenario {
             { trace.sequence(step: step, position: $0) }
           })
       },
-      warmupSteps: warmup, measuredSteps: steps, threads: 1,
+      warmupSteps: warmup, measuredSteps: steps,
       routing: workload.map { .workload($0) } ?? .router, cases: cases, topology: topology,
       checksReference: checksReference, memoryLimit: memoryLimit)
   }

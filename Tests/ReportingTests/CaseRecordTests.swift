@@ -104,13 +104,27 @@ struct CaseRecordTests {
   func coding() throws {
     let entry = try record(steps: 8)
     let data = try RecordCoding.json(entry)
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
     let object = try #require(
       try JSONSerialization.jsonObject(with: data) as? [String: Any])
     #expect(object["output_digest"] as? String == "00000000000000ab")
     #expect((object["step_us"] as? [String: Any])?["ci95"] as? [Double] == [90, 90])
     #expect((object["load"] as? [String: Any])?["max_over_mean"] != nil)
     #expect(object["combine_wire"] as? String == "f32")
+    #expect(object["reference_error"] is NSNull && object["ratio_to_first"] is NSNull)
+    // What was written reads back as the same record.
+    let record = RunRecord(
+      created: "", command: [],
+      environment: RunRecord.Environment(
+        epsim: "", mpi: "", backend: "", isa: "", ranks: 2, nodes: 1, hosts: [],
+        cores: 2, functionalOnly: false, threads: 1, clockErrorUs: nil),
+      model: RunRecord.Model(
+        name: "", source: "", hiddenSize: 1, expertFfnSize: 1, experts: 2, topK: 1,
+        sharedExperts: 0, layers: [0], dtype: "f32", weights: "shared"),
+      workload: RunRecord.Workload(
+        name: "", kind: "router", tokensPerStep: 3, assignment: "block", fit: "", judged: "",
+        judgedTokens: nil, warmupSteps: 0, measuredSteps: 8, seed: 1),
+      cases: [entry])
+    let written = try RecordCoding.json(record)
+    #expect(try RecordCoding.json(RecordCoding.record(from: written)) == written)
   }
 }
