@@ -72,7 +72,7 @@ struct BenchModel {
       rankOfPosition: try (0..<steps + warmup).map { _ in
         try TokenAssignment.block.ranks(tokenCount: tokens, rankCount: ranks)
       },
-      warmupSteps: warmup, measuredSteps: steps, threads: 1,
+      warmupSteps: warmup, measuredSteps: steps,
       routing: .workload(BalancedRouting()),
       cases: [
         RunCase(

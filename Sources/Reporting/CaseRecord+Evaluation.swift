@@ -19,7 +19,6 @@ extension CaseRecord {
     wire = measurement.wire
     block = measurement.block
     stepUs = Samples(steps)
-    ratioToFirst = base.map { Ratio(PairedRatio(steps, base: $0)) }
     phasesUs = Self.phases(timeline)
     expertTime = Self.overRanks(timeline) {
       timeline.time(of: .expert, rank: $0, step: $1)
@@ -50,6 +49,7 @@ extension CaseRecord {
       assignments: perStep(total.droppedAssignments), tokens: perStep(total.droppedTokens))
     replicas = Replicas(measurement)
     outputDigest = String(format: "%016llx", measurement.digest)
+    ratioToFirst = base.map { Ratio(PairedRatio(steps, base: $0)) }
     referenceError = measurement.referenceError
     referenceTokens = measurement.referenceError == nil ? nil : measurement.referenceTokens
   }
@@ -117,8 +117,8 @@ extension CaseRecord.Samples {
   fileprivate init(_ values: [Double]) {
     let estimate = Estimate(values)
     median = estimate.median
-    ci95 = estimate.interval.map { [$0.lowerBound, $0.upperBound] }
     samples = values
+    ci95 = estimate.interval.map { [$0.lowerBound, $0.upperBound] }
   }
 }
 
@@ -137,10 +137,14 @@ extension CaseRecord.ExchangeTime {
       CaseRecord.mean(timeline) { timeline.time(of: phase, rank: $0, step: step) }
     }
     guard timeline.clocksAreAligned else { return }
-    let splits = (0..<timeline.stepCount).map { timeline.split(exchange, step: $0)! }
-    let ranks = Double(timeline.rankCount)
-    wait = Estimate(splits.map { $0.reduce(0) { $0 + $1.wait } / ranks }).median
-    transfer = Estimate(splits.map { $0.reduce(0) { $0 + $1.transfer } / ranks }).median
+    func part(_ value: ((wait: Double, transfer: Double)) -> Double) -> Double {
+      CaseRecord.median(timeline) { step in
+        let ranks = timeline.split(exchange, step: step)!
+        return CaseRecord.mean(timeline) { value(ranks[$0]) }
+      }
+    }
+    wait = part { $0.wait }
+    transfer = part { $0.transfer }
     // Each layer's exchange may be off by the bound.
     error = clockErrorUs * Double(timeline.layout.layerCount)
   }
@@ -158,7 +162,7 @@ extension CaseTimeline {
 
 extension CaseRecord.Shares {
   /// Per step: the mean over ranks of each term over the mean of the ranks' own wall times; then
-  /// the median over steps. `rest` is every phase that is neither expert nor exchange, and other.
+  /// the median over steps. `rest` is what remains, so that the four add up to 1.
   fileprivate init(_ timeline: CaseTimeline) {
     func share(_ time: (_ rank: Int, _ step: Int) -> Double) -> Double {
       CaseRecord.median(timeline) { step in
@@ -170,13 +174,19 @@ extension CaseRecord.Shares {
       timeline.time(of: .expert, rank: rank, step: step)
         + timeline.time(of: .shared, rank: rank, step: step)
     }
-    rest = share { timeline.restTime(rank: $0, step: $1) }
-    guard timeline.clocksAreAligned else { return }
+    guard timeline.clocksAreAligned else {
+      // Without a split of the exchanges the rest is what was measured as such.
+      rest = share { timeline.restTime(rank: $0, step: $1) }
+      return
+    }
     let splits = (0..<timeline.stepCount).map { step in
       Phase.Exchange.allCases.map { timeline.split($0, step: step)! }
     }
-    wait = share { rank, step in splits[step].reduce(0) { $0 + $1[rank].wait } }
-    transfer = share { rank, step in splits[step].reduce(0) { $0 + $1[rank].transfer } }
+    let wait = share { rank, step in splits[step].reduce(0) { $0 + $1[rank].wait } }
+    let transfer = share { rank, step in splits[step].reduce(0) { $0 + $1[rank].transfer } }
+    rest = 1 - expert - wait - transfer
+    self.wait = wait
+    self.transfer = transfer
   }
 }
 

@@ -14,7 +14,7 @@ public struct CaseRecord: Codable, Sendable {
   public struct Samples: Codable, Sendable {
     public var median: Double
     /// [low, high] of the 95 % order-statistic interval; nil below eight steps.
-    @ExplicitNull public var ci95: [Double]?
+    @ExplicitNull public var ci95: [Double]? = nil
     public var samples: [Double]
   }
   /// A phase, summed over layers: the slowest rank and the mean rank.
@@ -25,16 +25,16 @@ public struct CaseRecord: Codable, Sendable {
   /// An exchange, summed over layers, mean over ranks. `wait` and `transfer` need aligned clocks.
   public struct ExchangeTime: Codable, Sendable {
     public var total: Double
-    @ExplicitNull public var wait: Double?
-    @ExplicitNull public var transfer: Double?
+    @ExplicitNull public var wait: Double? = nil
+    @ExplicitNull public var transfer: Double? = nil
     /// Bound on what clock errors may move between wait and transfer.
-    @ExplicitNull public var error: Double?
+    @ExplicitNull public var error: Double? = nil
   }
   /// Where the mean rank's step goes; the four add up to 1.
   public struct Shares: Codable, Sendable {
     public var expert: Double
-    @ExplicitNull public var transfer: Double?
-    @ExplicitNull public var wait: Double?
+    @ExplicitNull public var transfer: Double? = nil
+    @ExplicitNull public var wait: Double? = nil
     public var rest: Double
   }
   /// A figure of both directions.
@@ -100,9 +100,9 @@ public struct CaseRecord: Codable, Sendable {
   /// How the case compares with the first one, step by step.
   public struct Ratio: Codable, Sendable {
     public var median: Double
-    @ExplicitNull public var ci95: [Double]?
+    @ExplicitNull public var ci95: [Double]? = nil
     /// Whether the interval excludes 1; nil where there are too few steps.
-    @ExplicitNull public var differs: Bool?
+    @ExplicitNull public var differs: Bool? = nil
   }
 
   public var name: String
@@ -121,7 +121,7 @@ public struct CaseRecord: Codable, Sendable {
   /// Block of interleaved cases; 0 where all cases fit together.
   public var block: Int
   public var stepUs: Samples
-  @ExplicitNull public var ratioToFirst: Ratio?
+  @ExplicitNull public var ratioToFirst: Ratio? = nil
   public var phasesUs: [String: PhaseTime]
   /// The experts' phase and that of the shared experts together.
   public var expertTime: PhaseTime
@@ -141,8 +141,8 @@ public struct CaseRecord: Codable, Sendable {
   public var replicas: Replicas
   /// Hash of the first measured step's output, in hexadecimal.
   public var outputDigest: String
-  @ExplicitNull public var referenceError: Double?
-  @ExplicitNull public var referenceTokens: Int?
+  @ExplicitNull public var referenceError: Double? = nil
+  @ExplicitNull public var referenceTokens: Int? = nil
 }
 
 /// What a case record is made of.

@@ -15,7 +15,9 @@ public struct CompareReport {
   }
 
   private var unit: Quantity.TimeUnit {
-    Quantity.TimeUnit(fitting: record.cases.map(\.stepUs.median).min() ?? 0)
+    // By the largest figure, so that a noisy run does not widen the table.
+    Quantity.TimeUnit(
+      fitting: record.cases.map { max($0.stepUs.median, $0.stepUs.ci95?.last ?? 0) }.max() ?? 0)
   }
 
   /// How long each case takes, and what its placement is like.

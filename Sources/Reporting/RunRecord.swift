@@ -49,7 +49,7 @@ public struct RunRecord: Codable, Sendable {
     public var functionalOnly: Bool
     public var threads: Int
     /// Bound on the error of comparing two ranks' clocks; nil where they were not aligned.
-    @ExplicitNull public var clockErrorUs: Double?
+    @ExplicitNull public var clockErrorUs: Double? = nil
 
     public init(
       epsim: String, mpi: String, backend: String, isa: String, ranks: Int,
@@ -112,7 +112,7 @@ public struct RunRecord: Codable, Sendable {
     /// What every case was judged on.
     public var judged: String
     /// Tokens of the trace that are judged; nil for generators and routers, which do not end.
-    @ExplicitNull public var judgedTokens: Int?
+    @ExplicitNull public var judgedTokens: Int? = nil
     public var warmupSteps: Int
     public var measuredSteps: Int
     public var seed: UInt64
@@ -127,10 +127,10 @@ public struct RunRecord: Codable, Sendable {
       self.assignment = assignment
       self.fit = fit
       self.judged = judged
-      self.judgedTokens = judgedTokens
       self.warmupSteps = warmupSteps
       self.measuredSteps = measuredSteps
       self.seed = seed
+      self.judgedTokens = judgedTokens
     }
   }
 }

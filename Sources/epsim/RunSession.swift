@@ -45,6 +45,10 @@ struct RunSession {
     }
     let everyRankHasBF16 =
       try comm.allReduce(Int32(context.environment.supportsBF16 ? 1 : 0), .min) == 1
+    // Bits may depend on the instruction set, so a mixture must be seen.
+    let own = context.environment
+    let kinds = try comm.allGatherV(Array("\(own.instructionSet), rows \(own.rowBlock)".utf8))
+    instructionSets = Set(kinds.map { String(decoding: $0, as: UTF8.self) }).sorted()
     self.cases = cases
     self.files = files
     self.arguments = arguments
@@ -63,19 +67,21 @@ struct RunSession {
     }
   }
 
-  /// Makes the output folder and tries to write into it, before anything takes long.
+  /// Refuses an output folder that cannot be made or written to, before anything takes long.
   private static func checkOutput(_ folder: String) throws {
     guard folder != "-" else { return }
     guard !folder.isEmpty else {
       throw InputError("--output is empty, accepted are a folder, or - for no record")
     }
-    let url = URL(fileURLWithPath: folder, isDirectory: true)
-    let probe = url.appendingPathComponent(".epsim-\(ProcessInfo.processInfo.processIdentifier)")
-    do {
-      try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-      try Data().write(to: probe)
-      try FileManager.default.removeItem(at: probe)
-    } catch {
+    // Nothing is made yet: bad input further on must leave nothing behind.
+    var existing = URL(fileURLWithPath: folder, isDirectory: true).standardizedFileURL
+    while !FileManager.default.fileExists(atPath: existing.path), existing.path != "/" {
+      existing.deleteLastPathComponent()
+    }
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: existing.path, isDirectory: &isFolder),
+      isFolder.boolValue, FileManager.default.isWritableFile(atPath: existing.path)
+    else {
       throw InputError("--output \(folder) is not a folder that can be made and written to")
     }
   }

@@ -27,8 +27,10 @@ import Workloads
     #expect(summary.maxOverMean == 1 && summary.meanOverMax == 1 && summary.cv == 0)
   }
 
-  @Test func recordKeysAreTheDocumentedOnes() throws {
-    let json = try JSONEncoder().encode(LoadCounters().summary)
+  @Test func recordKeysAreTheDocumentedOnesInSnakeCase() throws {
+    let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    let json = try encoder.encode(LoadCounters().summary)
     let keys = try JSONDecoder().decode([String: Double].self, from: json).keys.sorted()
     #expect(
       keys == ["activated_max", "cv", "max_over_mean", "max_over_mean_layers", "mean_over_max"])
