@@ -6,12 +6,36 @@ internal import MoE
 internal import Workloads
 internal import Yams
 
-/// Turns `--config FILE` into options: `key: value` becomes `--key value`, a list becomes a comma
-/// list, `key: true` becomes `--key`, and each entry of `cases` becomes a `--case`.
+/// Turns `--config FILE` into options: `key: value` becomes `--key=value`, a list becomes a comma
+/// list, a flag that is true becomes `--flag`, and each entry of `cases` becomes a `--case`.
 ///
-/// An option on the command line overrides the file's. JSON is YAML, so a record's options work too.
+/// An option on the command line overrides the file's, and those of the file that it replaces.
 enum ConfigFile {
   private static let option = "--config"
+  private static let flags: Set = ["check", "json"]
+  /// Words of the command line that would end it before the command runs.
+  private static let refused: Set = [
+    "config", "help", "help-hidden", "version", "experimental-dump-help",
+    "generate-completion-script",
+  ]
+  /// What an option of the command line takes out of the file beside its own name.
+  private static let alternatives = [
+    "--tokens": ["--tokens-per-rank"],
+    "--tokens-per-rank": ["--tokens"],
+    "--case": ["--placement", "--replica-choice", "--wire"],
+    "--placement": ["--case"],
+    "--replica-choice": ["--case"],
+    "--wire": ["--case"],
+  ]
+
+  /// The first argument that is not `--config FILE`: the subcommand, where there is one.
+  static func firstWord(_ arguments: [String]) -> String? {
+    var rest = arguments[...]
+    while let word = rest.first, word == option || word.hasPrefix(option + "=") {
+      rest = rest.dropFirst(word == option ? 2 : 1)
+    }
+    return rest.first
+  }
 
   /// The arguments with the file's options in place of `--config`.
   static func expand(_ arguments: [String]) throws -> [String] {
@@ -35,17 +59,24 @@ enum ConfigFile {
     }
     let given = Set(
       rest.filter { $0.hasPrefix("--") }.map { String($0.prefix { $0 != "=" }) })
-    let options = try read(path).filter { !given.contains($0.name) }
+    let overridden = given.union(given.flatMap { alternatives[$0] ?? [] })
+    let options = try read(path).filter { !overridden.contains($0.name) }
     // Options of the file go behind the subcommand's own words.
     return rest + options.flatMap(\.arguments)
   }
 
   private struct FileOption {
     let name: String
-    let values: [String]
-    let isFlag: Bool
-    var arguments: [String] {
-      isFlag ? [name] : values.flatMap { ["\(name)=\($0)"] }
+    let arguments: [String]
+
+    init(_ name: String, values: [String]) {
+      self.name = "--" + name
+      arguments = values.map { "--\(name)=\($0)" }
+    }
+
+    init(_ name: String, isOn: Bool) {
+      self.name = "--" + name
+      arguments = isOn ? [self.name] : []
     }
   }
 
@@ -61,43 +92,59 @@ enum ConfigFile {
     guard case .mapping(let mapping)? = node else {
       throw InputError("configuration \(path) must be a mapping of options, such as model: tiny")
     }
-    return try mapping.map { key, value in
-      guard let key = key.string,
-        key.allSatisfy({ $0.isLetter || $0.isNumber || "-_".contains($0) })
-      else { throw InputError("configuration \(path) has a key that is not a word") }
-      let name = key.replacingOccurrences(of: "_", with: "-")
-      if name == "cases" { return try cases(value, path: path) }
-      if let word = value.scalar?.string, word == "true" || word == "false" {
-        return FileOption(name: "--" + name, values: [], isFlag: word == "true")
-      }
-      return FileOption(
-        name: "--" + name, values: [try text(value, key: key, path: path)], isFlag: false)
+    let options = try mapping.map { try fileOption($0, $1, path: path) }
+    var names: Set<String> = []
+    for option in options where !names.insert(option.name).inserted {
+      throw InputError("configuration \(path) gives \(option.name) twice")
     }
+    return options
   }
 
-  private static func cases(_ node: Node, path: String) throws -> FileOption {
-    guard case .sequence(let entries) = node else {
-      throw InputError("configuration \(path): cases must be a list of mappings")
+  private static func fileOption(_ key: Node, _ value: Node, path: String) throws -> FileOption {
+    guard let key = key.string, key.first?.isLetter == true,
+      key.allSatisfy({ $0.isLetter || $0.isNumber || "-_".contains($0) })
+    else { throw InputError("configuration \(path) has a key that is not a word") }
+    let name = key.replacingOccurrences(of: "_", with: "-")
+    guard !refused.contains(name) else {
+      throw InputError("configuration \(path): \(key) belongs on the command line")
     }
-    let values = try entries.map { entry in
+    if name == "cases" || (name == "case" && value.scalar == nil) {
+      return FileOption("case", values: try cases(value, path: path))
+    }
+    if flags.contains(name), let isOn = value.bool { return FileOption(name, isOn: isOn) }
+    return FileOption(name, values: [try text(value, key: key, path: path)])
+  }
+
+  private static func cases(_ node: Node, path: String) throws -> [String] {
+    guard case .sequence(let entries) = node, !entries.isEmpty else {
+      throw InputError("configuration \(path): cases must be a list of one or more mappings")
+    }
+    return try entries.map { entry in
       guard case .mapping(let mapping) = entry else {
-        throw InputError("configuration \(path): cases must be a list of mappings")
+        throw InputError("configuration \(path): cases must be a list of one or more mappings")
       }
       return try mapping.map { key, value in
         let name = (key.string ?? "?").replacingOccurrences(of: "_", with: "-")
         return name + "=" + (try text(value, key: name, path: path))
       }.joined(separator: ",")
     }
-    return FileOption(name: "--case", values: values, isFlag: false)
   }
 
   private static func text(_ node: Node, key: String, path: String) throws -> String {
     switch node {
+    case .scalar where node.null != nil:
+      throw InputError("configuration \(path): \(key) has no value")
+    case .scalar where node.bool != nil:
+      let flags = flags.sorted().joined(separator: ", ")
+      throw InputError(
+        "configuration \(path): \(key) is given yes or no, which only \(flags) take; "
+          + "put a word in quotes")
     case .scalar(let scalar): return scalar.string
-    case .sequence(let values) where values.allSatisfy({ $0.scalar != nil }):
-      return values.compactMap(\.scalar?.string).joined(separator: ",")
+    case .sequence(let values) where !values.isEmpty && values.allSatisfy({ $0.scalar != nil }):
+      return try values.map { try text($0, key: key, path: path) }.joined(separator: ",")
     default:
-      throw InputError("configuration \(path): \(key) must be a value or a list of values")
+      throw InputError(
+        "configuration \(path): \(key) must be a value or a list of one or more values")
     }
   }
 }

@@ -18,10 +18,10 @@ enum Launch {
   private static let distributedCommands = ["run", "compare"]
 
   static func start(_ arguments: [String]) -> Never {
-    let asksForHelp = !Set(arguments).isDisjoint(with: ["--help", "-h", "--version", "help"])
-    if distributedCommands.contains(arguments.first ?? "") && !asksForHelp {
-      startOnAllRanks(arguments)
-    }
+    // Every rank decides by the words alone, for only rank 0 reads the configuration file.
+    let command = ConfigFile.firstWord(arguments) ?? ""
+    let asksForHelp = !Set(arguments).isDisjoint(with: ["--help", "-h", "--version"])
+    if distributedCommands.contains(command) && !asksForHelp { startOnAllRanks(arguments) }
     // Everything else is one process's work: under a launcher, the first rank does it.
     guard (MPIEnvironment.launchedRank ?? 0) == 0 else { exit(0) }
     do {
@@ -68,7 +68,7 @@ enum Launch {
         .split(separator: "\u{1F}", omittingEmptySubsequences: false).map(String.init)
       let command = try EPSim.parseAsRoot(shared)
       guard let distributed = command as? any DistributedCommand else {
-        throw InputError("\(arguments[0]) does not run on several ranks")
+        throw InputError("\(shared[0]) does not run on several ranks")
       }
       try distributed.run(arguments: shared, on: comm)
       return 0
