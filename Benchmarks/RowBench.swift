@@ -16,34 +16,24 @@ struct RowBench {
   let type: ElementType
   private let hidden = 2048
   private let tokensPerRank = 16_384
-  private let rounds = 3
+  private let steps = 12
   private let bound = 0.60
 
   func run(_ context: KernelContext, on comm: borrowing Communicator) throws -> [BenchResult] {
     let configuration = try BenchModel(hidden: hidden, inner: 32, type: type, wire: type)
-      .configuration(tokens: tokensPerRank * comm.size, ranks: comm.size, steps: 4)
+      .configuration(tokens: tokensPerRank * comm.size, ranks: comm.size, steps: steps)
     let copyBytes = tokensPerRank * hidden * 4
     let source = FloatBuffer(copyBytes / 4)
     let target = FloatBuffer(copyBytes / 4)
-    var copyTimes: [Double] = []
-    var phaseTimes = [Phase.pack, .group, .ungroup, .reduce].map { (phase: $0, times: [Double]()) }
-    for _ in 0..<rounds {
-      copyTimes += try InterleavedTimer(repetitions: 4).run(
-        [{ memcpy(target.values.baseAddress!, source.values.baseAddress!, copyBytes) }], on: comm)[
-          0]
-      let result = try InterleavedRun(configuration).run(on: comm, context: context)
-      guard let timeline = result?.cases[0][0].timeline else { continue }
-      for index in phaseTimes.indices {
-        phaseTimes[index].times += (0..<timeline.stepCount).map { step in
-          (0..<timeline.rankCount).map {
-            timeline.time(of: phaseTimes[index].phase, rank: $0, step: step)
-          }.max()! / 1e6
-        }
-      }
-    }
+    let (timeline, copyTimes) = try InterleavedTimer.run(
+      configuration,
+      alternatingWith: {
+        memcpy(target.values.baseAddress!, source.values.baseAddress!, copyBytes)
+      },
+      context: context, on: comm)
     let copyRate = 2 * Double(copyBytes) / Estimate(copyTimes).median
-    return try phaseTimes.map { phase, times in
-      let own = comm.rank == 0 ? Estimate(times).median : 0
+    return try [Phase.pack, .group, .ungroup, .reduce].map { phase in
+      let own = timeline.map { slowestTime(of: phase, in: $0) } ?? 0
       let seconds = try comm.broadcast([own], root: 0)[0]
       let rate = Double(bytes(of: phase)) / seconds
       return BenchResult(
@@ -52,6 +42,14 @@ struct RowBench {
         share: Quantity.percent(rate / copyRate), bound: "at least \(Quantity.percent(bound))",
         holds: rate >= bound * copyRate)
     }
+  }
+
+  /// Seconds of a phase on the slowest rank of each step, the median over steps.
+  private func slowestTime(of phase: Phase, in timeline: CaseTimeline) -> Double {
+    let times = (0..<timeline.stepCount).map { step in
+      (0..<timeline.rankCount).map { timeline.time(of: phase, rank: $0, step: step) }.max()!
+    }
+    return Estimate(times).median / 1e6
   }
 
   /// Bytes that a phase reads and writes on one rank: tokens, two rows each, evenly dealt.

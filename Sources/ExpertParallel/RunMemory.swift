@@ -90,7 +90,7 @@ struct RunMemory {
     // The buffers exist beside a copy of the step's inputs, and a plan per case and layer.
     let assignments = bufferSizes.tokens * model.topK
     let inputBytes = bufferSizes.tokens * model.hiddenSize * 4
-    let planBytes = (cases.count * 12 + 8) * assignments * configuration.layers.count
+    let planBytes = (cases.count * 20 + 8) * assignments * configuration.layers.count
     return expertBytes + sharedBytes + routerBytes + scratchBytes + inputBytes + planBytes
       + bufferSizes.totalBytes
   }
@@ -130,7 +130,7 @@ struct RunMemory {
     let own = byteCount(for: cases.map { configuration.cases[$0] }[...])
     let need = try node.allReduce(own, .sum)
     let free = try node.allReduce(
-      configuration.memoryLimit ?? (Self.availableBytes() ?? .max), .min)
+      configuration.memoryLimit ?? (FreeMemory.byteCount() ?? .max), .min)
     // The lowest rank whose node is too small speaks for all.
     let speaker = try comm.allReduce(need > free ? comm.rank : comm.size, .min)
     guard speaker < comm.size else { return "" }
@@ -141,14 +141,5 @@ struct RunMemory {
       + "\(speaker), which has \(gib(free)) for it; use fewer layers or tokens, more nodes, or "
       + "--weights shared"
     return try comm.broadcast(sentence, root: speaker)
-  }
-
-  /// Memory that the kernel says is free for new processes, less a tenth; nil where it is unknown.
-  private static func availableBytes() -> Int? {
-    guard let text = try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8),
-      let line = text.split(separator: "\n").first(where: { $0.hasPrefix("MemAvailable:") }),
-      let kibibytes = line.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
-    else { return nil }
-    return kibibytes * 1024 / 10 * 9
   }
 }

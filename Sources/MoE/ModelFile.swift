@@ -97,10 +97,15 @@ private struct Fields: Decodable {
       }
       return value
     }
-    // Bounds that no model reaches, low enough that no product of sizes overflows 64 bits.
-    let wide = 1...1_048_576
-    let experts = try check(.experts, experts, 1...65_536)
-    let layers = try check(.layers, layers, 1...4096)
+    // Bounds that no model reaches. No product of sizes overflows, in powers of two: an expert has
+    // 3 * 2^(16 + 16) weights, the routed experts of all layers 3 * 2^(32 + 14 + 10), the
+    // shared ones 3 * 2^(32 + 10 + 10). Latent attention is the largest: 2^49 weights each for
+    // queries and for keys and values (2^16 * 2^16 * 2^17), half of that for the output, less than
+    // 1.3 * 2^60 in 2^10 layers. Dense FFNs (3 * 2^46), routers (2^40) and embeddings (2^41) do not
+    // count. Together below 1.5 * 2^60, so that even 4 bytes of each stay below 2^63.
+    let wide = 1...65_536
+    let experts = try check(.experts, experts, 1...16_384)
+    let layers = try check(.layers, layers, 1...1024)
     guard let score = RouterRule.Score(rawValue: router.score) else {
       let known = RouterRule.Score.allCases.map(\.rawValue).joined(separator: ", ")
       throw InputError("\(place): router.score is \(router.score), accepted is \(known)")
@@ -128,9 +133,9 @@ private struct Fields: Decodable {
 
   private func attentionShape(place: String) throws -> ModelShape.Attention {
     func need(_ name: String, _ value: Int?) throws -> Int {
-      guard let value, (1...1_048_576).contains(value) else {
+      guard let value, (1...65_536).contains(value) else {
         let given = value.map { "is \($0)" } ?? "is missing"
-        throw InputError("\(place): attention.\(name) \(given), accepted is 1 to 1048576")
+        throw InputError("\(place): attention.\(name) \(given), accepted is 1 to 65536")
       }
       return value
     }

@@ -43,6 +43,15 @@ private func preset(_ name: String) throws -> ModelShape {
   @Test(arguments: [
     ("hidden_size: 64", "hidden_size: 0", "hidden_size is 0"),
     ("hidden_size: 64", "hidden_size: 99999999999", "hidden_size is 99999999999"),
+    ("hidden_size: 64", "hidden_size: 65537", "hidden_size is 65537"),
+    ("expert_ffn_size: 32", "expert_ffn_size: 65537", "expert_ffn_size is 65537"),
+    ("experts: 64", "experts: 16385", "experts is 16385"),
+    ("layers: 27", "layers: 1025", "layers is 1025"),
+    ("dense_ffn_size: 128", "dense_ffn_size: 1048577", "dense_ffn_size is 1048577"),
+    (
+      "kind: none", "kind: grouped, heads: 65537, key_value_heads: 1, head_size: 1",
+      "attention.heads is 65537"
+    ),
     ("top_k: 6", "top_k: 65", "top_k is 65"),
     ("top_k: 6", "top_k: six", "top_k has the wrong type"),
     ("top_k: 6", "topk: 6", "unknown key topk"),
@@ -60,6 +69,55 @@ private func preset(_ name: String) throws -> ModelShape {
     }
     let sentence = try #require(error).description
     #expect(sentence.contains(expected) && !sentence.contains("\n"), "\(sentence)")
+  }
+
+  /// Arithmetic traps on overflow; the lines are checked against their formulas by hand.
+  @Test(arguments: [
+    ("none", 0), ("none", 1023),
+    ("grouped, heads: 65536, key_value_heads: 65536, head_size: 65536", 0),
+    (
+      """
+      latent, heads: 65536, query_rank: 65536, key_value_rank: 65536, rope_size: 65536, \
+      nope_size: 65536, value_size: 65536
+      """, 0
+    ),
+  ])
+  func largestAcceptedModelIsCountedWithoutOverflow(attention: String, denseLayers: Int) throws {
+    let largest = """
+      name: largest
+      source: the bounds of the reader
+      hidden_size: 65536
+      expert_ffn_size: 65536
+      experts: 16384
+      top_k: 1024
+      shared_experts: 1024
+      layers: 1024
+      dense_layers: \(denseLayers)
+      dense_ffn_size: 1048576
+      vocabulary_size: 16777216
+      attention: { kind: \(attention) }
+      expert_groups: 16384
+      router: { score: sigmoid, renormalise: true, scaling: 1, selection_bias: true }
+      """
+    let count = ParameterCount(try ModelFile(yaml: largest, place: "largest").model)
+    func total(_ name: String) -> Int { count.lines.first { $0.name == name }?.total ?? 0 }
+    let moeLayers = 1024 - denseLayers
+    #expect(total("routed experts") == moeLayers * (3 << 46))
+    #expect(total("dense FFN") == denseLayers * (3 << 36))
+    switch attention.prefix(4) {
+    case "none": #expect(total("attention") == 0)
+    // 4 products of 2^48 weights in each of 2^10 layers.
+    case "grou": #expect(total("attention") == 1 << 60)
+    default:
+      // Queries, and keys and values with a rotary part: 2^32 down, a norm of 2^16, 2^49 up.
+      let down = 3 << 32
+      let norms = 2 << 16
+      let up = 2 << 49
+      let output = 1 << 48
+      #expect(total("attention") == 1024 * (down + norms + up + output))
+    }
+    #expect(count.forwardFLOPsPerToken > 0)
+    #expect(!count.total.multipliedReportingOverflow(by: 4).overflow)
   }
 
   @Test func anyPrefixOfAPresetIsReadOrRefused() throws {
