@@ -45,7 +45,7 @@ public struct CompareReport {
       ("\(unit.name)", .left), ("expert\nmax", .right), ("\nmean", .right),
       ("dispatch\nwait", .right), ("\ntransfer", .right), ("combine\nwait", .right),
       ("\ntransfer", .right), ("\nrest", .right), ("off-node\nper step", .right),
-      ("experts\nactive", .right), ("useless\nreplicas", .right),
+      ("experts\nactive", .right),
     ])
     for entry in record.cases {
       table.add([
@@ -54,7 +54,6 @@ public struct CompareReport {
         entry.combineUs.text(\.wait, unit), entry.combineUs.text(\.transfer, unit),
         unit.text(entry.restUs),
         Quantity.bytes(entry.bytes.offNode.both), "\(entry.load.activatedMax)",
-        "\(entry.replicas.useless)",
       ])
     }
     return table.text
@@ -144,7 +143,9 @@ struct Explanation {
       guard let from = term.value(first), let to = term.value(entry) else { return nil }
       return (term.name, from, to)
     }
-    guard entry.block == first.block, let largest = changes.max(by: { abs($0.to - $0.from) < abs($1.to - $1.from) }) else {
+    guard entry.block == first.block,
+      let largest = changes.max(by: { abs($0.to - $0.from) < abs($1.to - $1.from) })
+    else {
       text = "\(entry.name): \(verdict)."
       return
     }

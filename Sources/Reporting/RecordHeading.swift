@@ -34,9 +34,13 @@ struct RecordHeading {
     }
     if let judged = workload.judgedTokens {
       let uses = Double(workload.tokensPerStep * workload.measuredSteps) / Double(judged)
-      lines.append(
-        "the measured steps use the \(Quantity.grouped(judged)) judged tokens "
-          + "\(Quantity.fixed(uses, 1)) times: intervals are those of the machine, not of the tokens")
+      // A window that wraps around repeats tokens: the interval then says nothing about them.
+      if uses > 1 {
+        lines.append(
+          "the measured steps use the \(Quantity.grouped(judged)) judged tokens "
+            + "\(Quantity.fixed(uses, 1)) times: intervals are those of the machine, not of the tokens"
+        )
+      }
     }
     return lines.map { Paragraph($0, indent: 2).text }.joined(separator: "\n")
   }

@@ -48,10 +48,12 @@ public struct TrafficTable {
         Quantity.fixed(Double(count) / Double(max(1, total.tokens)), 2)
       }
       table.add([
-        "\(topology.rankCount) (\(topology.nodeCount))", row.name, Quantity.fixed(row.ranks.summary.maxOverMean, 3),
+        "\(topology.rankCount) (\(topology.nodeCount))", row.name,
+        Quantity.fixed(row.ranks.summary.maxOverMean, 3),
         Quantity.fixed(row.nodes.summary.maxOverMean, 3), "\(row.ranks.summary.activatedMax)",
         perToken(total.offRankRaw), perToken(total.offNodeRaw), perToken(total.offNodeNodeDedup),
-        Quantity.fixed(total.fanOutRanks, 2), "\(placement.extraSlotCount)", "\(placement.uselessReplicaCount)",
+        Quantity.fixed(total.fanOutRanks, 2), "\(placement.extraSlotCount)",
+        "\(placement.uselessReplicaCount)",
       ])
     }
     return table.text

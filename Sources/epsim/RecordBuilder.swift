@@ -54,7 +54,8 @@ struct RecordBuilder {
       name: setup.options.workload, kind: setup.kind, tokensPerStep: configuration.tokenCount,
       assignment: setup.options.assignment.rawValue, fit: setup.fitDescription,
       judged: setup.judgedDescription,
-      judgedTokens: setup.trace == nil ? nil : setup.judgedTokens.count, warmupSteps: configuration.warmupSteps,
+      judgedTokens: setup.trace == nil ? nil : setup.judgedTokens.count,
+      warmupSteps: configuration.warmupSteps,
       measuredSteps: configuration.measuredSteps, seed: configuration.seed)
   }
 
