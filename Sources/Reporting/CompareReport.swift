@@ -78,9 +78,10 @@ public struct CompareReport {
   private var explanations: String {
     guard let first = record.cases.first, record.cases.count > 1 else { return "" }
     let unit = unit
-    return record.cases.dropFirst().map {
-      Paragraph(Explanation(of: $0, against: first, unit: unit).text, indent: 2).text
-    }.joined(separator: "\n")
+    let sentences =
+      [Verdict(on: record.cases, unit: unit).text]
+      + record.cases.dropFirst().map { Explanation(of: $0, against: first, unit: unit).text }
+    return sentences.map { Paragraph($0, indent: 2).text }.joined(separator: "\n")
   }
 
   static func step(_ samples: CaseRecord.Samples, _ unit: Quantity.TimeUnit) -> String {
@@ -115,43 +116,5 @@ extension CaseRecord.ExchangeTime {
   ) -> String {
     guard let value = self[keyPath: part], let error else { return "n/a" }
     return value == 0 || value > error ? unit.text(value) : "<" + unit.text(error)
-  }
-}
-
-/// One sentence on why a case is faster or slower than the first.
-struct Explanation {
-  let text: String
-
-  init(of entry: CaseRecord, against first: CaseRecord, unit: Quantity.TimeUnit) {
-    let ratio = entry.ratioToFirst
-    let verdict: String
-    switch ratio?.differs {
-    case .some(true):
-      let change = abs(1 - ratio!.median)
-      verdict =
-        "\(Quantity.percent(change)) \(ratio!.median < 1 ? "faster" : "slower") than \(first.name)"
-    case .some(false): verdict = "no difference from \(first.name)"
-    case nil: verdict = "too few steps to tell from \(first.name)"
-    }
-    let terms: [(name: String, value: (CaseRecord) -> Double?)] = [
-      ("expert compute (mean rank)", { $0.expertTime.mean }),
-      ("transfer", { $0.bothExchanges(\.transfer) }),
-      ("waiting for a late rank", { $0.bothExchanges(\.wait) }),
-      ("the rest", { $0.restUs }),
-    ]
-    let changes = terms.compactMap { term -> (name: String, from: Double, to: Double)? in
-      guard let from = term.value(first), let to = term.value(entry) else { return nil }
-      return (term.name, from, to)
-    }
-    guard entry.block == first.block,
-      let largest = changes.max(by: { abs($0.to - $0.from) < abs($1.to - $1.from) })
-    else {
-      text = "\(entry.name): \(verdict)."
-      return
-    }
-    text =
-      "\(entry.name): \(verdict); the largest change is in \(largest.name), "
-      + "\(unit.withUnit(largest.from)) to \(unit.withUnit(largest.to)), with load max/mean "
-      + "\(Quantity.fixed(first.load.maxOverMean, 3)) to \(Quantity.fixed(entry.load.maxOverMean, 3))."
   }
 }

@@ -100,6 +100,36 @@ struct CaseRecordTests {
     #expect(few.ratioToFirst?.differs == nil && few.stepUs.ci95 == nil)
   }
 
+  @Test("the comparison names the fastest case and those that tie with it")
+  func verdict() throws {
+    var slow = try record(steps: 8)
+    slow.name = "slow"
+    slow.stepUs.samples = Array(repeating: 120, count: 8)
+    slow.stepUs.median = 120
+    var twin = try record(steps: 8, base: Array(repeating: 120, count: 8))
+    twin.name = "twin"
+    var fast = twin
+    fast.name = "fast"
+    let text = CompareReport(runRecord([slow, fast, twin])).text
+    #expect(text.contains("Fastest: fast, 90.0 us a step; no difference between it and twin."))
+    #expect(text.contains("fast: 25.0 % faster than slow"))
+  }
+
+  private func runRecord(_ cases: [CaseRecord]) -> RunRecord {
+    RunRecord(
+      created: "", command: [],
+      environment: RunRecord.Environment(
+        epsim: "", mpi: "", backend: "", isa: "", ranks: 2, nodes: 1, hosts: [],
+        cores: 2, functionalOnly: false, threads: 1, clockErrorUs: nil),
+      model: RunRecord.Model(
+        name: "", source: "", hiddenSize: 1, expertFfnSize: 1, experts: 2, topK: 1,
+        sharedExperts: 0, layers: [0], dtype: "f32", weights: "shared"),
+      workload: RunRecord.Workload(
+        name: "", kind: "router", tokensPerStep: 3, assignment: "block", fit: "", judged: "",
+        judgedTokens: nil, warmupSteps: 0, measuredSteps: 8, seed: 1),
+      cases: cases)
+  }
+
   @Test("a record survives being written and read")
   func coding() throws {
     let entry = try record(steps: 8)
@@ -112,18 +142,7 @@ struct CaseRecordTests {
     #expect(object["combine_wire"] as? String == "f32")
     #expect(object["reference_error"] is NSNull && object["ratio_to_first"] is NSNull)
     // What was written reads back as the same record.
-    let record = RunRecord(
-      created: "", command: [],
-      environment: RunRecord.Environment(
-        epsim: "", mpi: "", backend: "", isa: "", ranks: 2, nodes: 1, hosts: [],
-        cores: 2, functionalOnly: false, threads: 1, clockErrorUs: nil),
-      model: RunRecord.Model(
-        name: "", source: "", hiddenSize: 1, expertFfnSize: 1, experts: 2, topK: 1,
-        sharedExperts: 0, layers: [0], dtype: "f32", weights: "shared"),
-      workload: RunRecord.Workload(
-        name: "", kind: "router", tokensPerStep: 3, assignment: "block", fit: "", judged: "",
-        judgedTokens: nil, warmupSteps: 0, measuredSteps: 8, seed: 1),
-      cases: [entry])
+    let record = runRecord([entry])
     let written = try RecordCoding.json(record)
     #expect(try RecordCoding.json(RecordCoding.record(from: written)) == written)
   }

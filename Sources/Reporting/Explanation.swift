@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: which case is fastest, and why, in words.
+
+internal import Placement
+internal import Timing
+
+/// One sentence that names the fastest case and those that cannot be told from it.
+struct Verdict {
+  let text: String
+
+  init(on cases: [CaseRecord], unit: Quantity.TimeUnit) {
+    let fastest = cases.min { $0.stepUs.median < $1.stepUs.median }!
+    // Only cases that ran interleaved are paired step by step.
+    let others = cases.filter { $0.name != fastest.name && $0.block == fastest.block }
+    let equals = others.filter {
+      PairedRatio($0.stepUs.samples, base: fastest.stepUs.samples).differs != true
+    }.map(\.name)
+    let step = "\(fastest.name), \(unit.withUnit(fastest.stepUs.median)) a step"
+    text =
+      "Fastest: \(step)"
+      + (equals.isEmpty
+        ? "." : "; no difference between it and \(equals.joined(separator: ", ")).")
+  }
+}
+
+/// One sentence on why a case is faster or slower than the first.
+struct Explanation {
+  let text: String
+
+  init(of entry: CaseRecord, against first: CaseRecord, unit: Quantity.TimeUnit) {
+    let ratio = entry.ratioToFirst
+    let verdict: String
+    switch ratio?.differs {
+    case .some(true):
+      let change = abs(1 - ratio!.median)
+      verdict =
+        "\(Quantity.percent(change)) \(ratio!.median < 1 ? "faster" : "slower") than \(first.name)"
+    case .some(false): verdict = "no difference from \(first.name)"
+    case nil: verdict = "too few steps to tell from \(first.name)"
+    }
+    let terms: [(name: String, value: (CaseRecord) -> Double?)] = [
+      ("expert compute (mean rank)", { $0.expertTime.mean }),
+      ("transfer", { $0.bothExchanges(\.transfer) }),
+      ("waiting for a late rank", { $0.bothExchanges(\.wait) }),
+      ("the rest", { $0.restUs }),
+    ]
+    let changes = terms.compactMap { term -> (name: String, from: Double, to: Double)? in
+      guard let from = term.value(first), let to = term.value(entry) else { return nil }
+      return (term.name, from, to)
+    }
+    guard entry.block == first.block,
+      let largest = changes.max(by: { abs($0.to - $0.from) < abs($1.to - $1.from) })
+    else {
+      text = "\(entry.name): \(verdict)."
+      return
+    }
+    text =
+      "\(entry.name): \(verdict); the largest change is in \(largest.name), "
+      + "\(unit.withUnit(largest.from)) to \(unit.withUnit(largest.to)), with load max/mean "
+      + "\(Quantity.fixed(first.load.maxOverMean, 3)) to \(Quantity.fixed(entry.load.maxOverMean, 3))."
+  }
+}
