@@ -37,7 +37,7 @@ public struct TrafficTable {
       ("ranks\n(nodes)", .right), ("placement", .left), ("load\nmax/mean", .right),
       ("nodes\nmax/mean", .right), ("experts\nactive", .right), ("off-rank\ncopies", .right),
       ("off-node\ncopies", .right), ("node-\ndedup", .right), ("fan-out\nranks", .right),
-      ("extra\nslots", .right), ("useless", .right),
+      ("extra slots\n(useless)", .right),
     ])
     for row in rows {
       let placement = row.total.placement
@@ -52,8 +52,8 @@ public struct TrafficTable {
         Quantity.fixed(row.ranks.summary.maxOverMean, 3),
         Quantity.fixed(row.nodes.summary.maxOverMean, 3), "\(row.ranks.summary.activatedMax)",
         perToken(total.offRankRaw), perToken(total.offNodeRaw), perToken(total.offNodeNodeDedup),
-        Quantity.fixed(total.fanOutRanks, 2), "\(placement.extraSlotCount)",
-        "\(placement.uselessReplicaCount)",
+        Quantity.fixed(total.fanOutRanks, 2),
+        "\(placement.extraSlotCount) (\(placement.uselessReplicaCount))",
       ])
     }
     return table.text
