@@ -53,39 +53,63 @@ private struct Fields: Decodable {
   struct AttentionFields: Decodable {
     var kind: String
     var heads: Int?
-    var key_value_heads: Int?
-    var head_size: Int?
-    var query_rank: Int?
-    var key_value_rank: Int?
-    var rope_size: Int?
-    var nope_size: Int?
-    var value_size: Int?
+    var keyValueHeads: Int?
+    var headSize: Int?
+    var queryRank: Int?
+    var keyValueRank: Int?
+    var ropeSize: Int?
+    var nopeSize: Int?
+    var valueSize: Int?
+
+    enum CodingKeys: String, CodingKey {
+      case kind, heads
+      case keyValueHeads = "key_value_heads"
+      case headSize = "head_size"
+      case queryRank = "query_rank"
+      case keyValueRank = "key_value_rank"
+      case ropeSize = "rope_size"
+      case nopeSize = "nope_size"
+      case valueSize = "value_size"
+    }
   }
   struct RouterFields: Decodable {
     var score: String
     var renormalise: Bool
     var scaling: Double
-    var group_limit: Int?
-    var selection_bias: Bool?
+    var groupLimit: Int?
+    var selectionBias: Bool?
+
+    enum CodingKeys: String, CodingKey {
+      case score, renormalise, scaling
+      case groupLimit = "group_limit"
+      case selectionBias = "selection_bias"
+    }
   }
   enum CodingKeys: String, CodingKey, CaseIterable {
-    case name, source, hidden_size, expert_ffn_size, experts, top_k, shared_experts, layers
-    case dense_layers, dense_ffn_size, vocabulary_size, attention, expert_groups, router
+    case name, source, experts, layers, attention, router
+    case hiddenSize = "hidden_size"
+    case expertFfnSize = "expert_ffn_size"
+    case topK = "top_k"
+    case sharedExperts = "shared_experts"
+    case denseLayers = "dense_layers"
+    case denseFfnSize = "dense_ffn_size"
+    case vocabularySize = "vocabulary_size"
+    case expertGroups = "expert_groups"
   }
 
   var name: String
   var source: String
-  var hidden_size: Int
-  var expert_ffn_size: Int
+  var hiddenSize: Int
+  var expertFfnSize: Int
   var experts: Int
-  var top_k: Int
-  var shared_experts: Int
+  var topK: Int
+  var sharedExperts: Int
   var layers: Int
-  var dense_layers: Int
-  var dense_ffn_size: Int
-  var vocabulary_size: Int
+  var denseLayers: Int
+  var denseFfnSize: Int
+  var vocabularySize: Int
   var attention: AttentionFields
-  var expert_groups: Int
+  var expertGroups: Int
   var router: RouterFields
 
   func shape(place: String) throws -> ModelShape {
@@ -115,20 +139,20 @@ private struct Fields: Decodable {
     }
     return ModelShape(
       name: name, source: source,
-      hiddenSize: try check(.hidden_size, hidden_size, wide),
-      expertFFNSize: try check(.expert_ffn_size, expert_ffn_size, wide),
+      hiddenSize: try check(.hiddenSize, hiddenSize, wide),
+      expertFFNSize: try check(.expertFfnSize, expertFfnSize, wide),
       expertCount: experts,
-      topK: try check(.top_k, top_k, 1...min(experts, 1024)),
-      sharedExpertCount: try check(.shared_experts, shared_experts, 0...1024),
+      topK: try check(.topK, topK, 1...min(experts, 1024)),
+      sharedExpertCount: try check(.sharedExperts, sharedExperts, 0...1024),
       layerCount: layers,
-      denseLayerCount: try check(.dense_layers, dense_layers, 0...layers - 1),
-      denseFFNSize: try check(.dense_ffn_size, dense_ffn_size, 0...1_048_576),
-      vocabularySize: try check(.vocabulary_size, vocabulary_size, 0...16_777_216),
+      denseLayerCount: try check(.denseLayers, denseLayers, 0...layers - 1),
+      denseFFNSize: try check(.denseFfnSize, denseFfnSize, 0...1_048_576),
+      vocabularySize: try check(.vocabularySize, vocabularySize, 0...16_777_216),
       attention: try attentionShape(place: place),
-      expertGroupCount: try check(.expert_groups, expert_groups, 1...experts),
+      expertGroupCount: try check(.expertGroups, expertGroups, 1...experts),
       router: RouterRule(
         score: score, renormalises: router.renormalise, scaling: router.scaling,
-        groupLimit: router.group_limit, hasSelectionBias: router.selection_bias ?? false))
+        groupLimit: router.groupLimit, hasSelectionBias: router.selectionBias ?? false))
   }
 
   private func attentionShape(place: String) throws -> ModelShape.Attention {
@@ -144,16 +168,16 @@ private struct Fields: Decodable {
     case "grouped":
       return .grouped(
         heads: try need("heads", attention.heads),
-        keyValueHeads: try need("key_value_heads", attention.key_value_heads),
-        headSize: try need("head_size", attention.head_size))
+        keyValueHeads: try need("key_value_heads", attention.keyValueHeads),
+        headSize: try need("head_size", attention.headSize))
     case "latent":
       return .latent(
         heads: try need("heads", attention.heads),
-        queryRank: try attention.query_rank.map { try need("query_rank", $0) },
-        keyValueRank: try need("key_value_rank", attention.key_value_rank),
-        ropeSize: try need("rope_size", attention.rope_size),
-        nopeSize: try need("nope_size", attention.nope_size),
-        valueSize: try need("value_size", attention.value_size))
+        queryRank: try attention.queryRank.map { try need("query_rank", $0) },
+        keyValueRank: try need("key_value_rank", attention.keyValueRank),
+        ropeSize: try need("rope_size", attention.ropeSize),
+        nopeSize: try need("nope_size", attention.nopeSize),
+        valueSize: try need("value_size", attention.valueSize))
     default:
       throw InputError(
         "\(place): attention.kind is \(attention.kind), accepted is grouped, latent, none")

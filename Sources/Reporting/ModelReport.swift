@@ -100,7 +100,7 @@ public struct ModelReport {
       parameter, attention scores not included
       one expert: \(Quantity.grouped(record.expertParameters)) weights, \
       \(Quantity.bytes(Double(2 * record.expertParameters))) in bf16
-      on \(record.ranks) ranks: \(record.expertsPerRank) experts of each layer on a rank, \
+      on \(record.ranks) ranks: at most \(record.expertsPerRank) of the experts of a layer on each, \
       \(Quantity.bytes(Double(record.routedBytesPerRankBf16))) in bf16, \
       \(Quantity.bytes(Double(record.routedBytesPerRankFp8))) in fp8, \
       \(Quantity.bytes(Double(record.routedBytesPerRankF32))) in f32

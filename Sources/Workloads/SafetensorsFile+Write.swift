@@ -61,7 +61,7 @@ extension SafetensorsFile {
     for tensor in tensors {
       header.entries[tensor.name] = .init(
         dtype: tensor.elementType.rawValue, shape: tensor.shape,
-        data_offsets: [tensor.byteRange.lowerBound, tensor.byteRange.upperBound])
+        dataOffsets: [tensor.byteRange.lowerBound, tensor.byteRange.upperBound])
     }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

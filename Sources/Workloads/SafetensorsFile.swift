@@ -147,11 +147,11 @@ public struct SafetensorsFile: Sendable, Equatable {
         }
         byteCount = product
       }
-      guard entry.data_offsets.count == 2 else {
+      guard entry.dataOffsets.count == 2 else {
         throw InputError(
-          "\(name): tensor \(key) has \(entry.data_offsets.count) data_offsets, 2 are needed")
+          "\(name): tensor \(key) has \(entry.dataOffsets.count) data_offsets, 2 are needed")
       }
-      let (start, end) = (entry.data_offsets[0], entry.data_offsets[1])
+      let (start, end) = (entry.dataOffsets[0], entry.dataOffsets[1])
       guard start >= 0, start <= end, end <= bufferLength else {
         throw InputError(
           "\(name): tensor \(key) should lie at bytes \(start) to \(end) of the data, but there "
@@ -191,7 +191,12 @@ struct SafetensorsHeader: Codable {
   struct Entry: Codable {
     var dtype: String
     var shape: [Int]
-    var data_offsets: [Int]
+    var dataOffsets: [Int]
+
+    enum CodingKeys: String, CodingKey {
+      case dtype, shape
+      case dataOffsets = "data_offsets"
+    }
   }
 
   static let metadataKey = "__metadata__"

@@ -18,20 +18,20 @@ private struct OracleCase: Decodable {
   var input: String
   var layers: Int
   var experts: Int
-  var num_replicas: Int
-  var num_groups: Int
-  var num_nodes: Int
-  var num_gpus: Int
+  var numReplicas: Int
+  var numGroups: Int
+  var numNodes: Int
+  var numGpus: Int
   var policy: String
-  var per_layer: [Double]
-  var balancedness_mean: Double
-  var sum_mean_over_sum_max: Double
-  var contiguous_baseline_mean: Double?
-  var contiguous_baseline_min: Double?
-  var max_replicas: Int
-  var evaluated_on: [String: Elsewhere]
+  var perLayer: [Double]
+  var balancednessMean: Double
+  var sumMeanOverSumMax: Double
+  var contiguousBaselineMean: Double?
+  var contiguousBaselineMin: Double?
+  var maxReplicas: Int
+  var evaluatedOn: [String: Elsewhere]
 
-  var topology: Topology { Topology(ranks: num_gpus, nodes: num_nodes) }
+  var topology: Topology { Topology(ranks: numGpus, nodes: numNodes) }
   var inputPath: String {
     input.hasPrefix("../") ? String(input.dropFirst(3)) : "eplb-oracle/\(input)"
   }
@@ -41,7 +41,7 @@ private struct OracleCase: Decodable {
     let name = "eplb-oracle/\(self.case).phy2log.csv"
     return try ExpertPlacement(
       bytes: Fixtures.bytes(name), path: name, layerLists: [layers], expertCount: experts,
-      rankCount: num_gpus)
+      rankCount: numGpus)
   }
 
   /// The load file of another domain of the same model.
@@ -72,8 +72,8 @@ private struct OracleCase: Decodable {
       for policy in [EPLBPlacement.Policy.automatic, .init(rawValue: oracle.policy)!] {
         let placement = try EPLBPlacement(policy: policy).place(
           PlacementProblem(
-            load: load, topology: oracle.topology, groups: oracle.num_groups,
-            extraSlots: oracle.num_replicas - oracle.experts),
+            load: load, topology: oracle.topology, groups: oracle.numGroups,
+            extraSlots: oracle.numReplicas - oracle.experts),
           name: oracle.case)
         let map = try oracle.map(layers: load.layers)
         #expect(placement.physicalToLogical == map.physicalToLogical, "\(oracle.case)")
@@ -87,20 +87,20 @@ private struct OracleCase: Decodable {
       let load = try Fixtures.load(oracle.inputPath)
       let placement = try oracle.map(layers: load.layers)
       let balancedness = try placement.balancedness(load)
-      for (ours, theirs) in zip(balancedness, oracle.per_layer) {
+      for (ours, theirs) in zip(balancedness, oracle.perLayer) {
         #expect(abs(ours - theirs) <= tolerance, "\(oracle.case)")
       }
-      #expect(abs(mean(balancedness) - oracle.balancedness_mean) <= tolerance)
+      #expect(abs(mean(balancedness) - oracle.balancednessMean) <= tolerance)
       let loads = try load.layers.indices.map {
         try placement.uniformRankLoads(load, layerRow: $0)
       }
       let means = loads.map { mean($0) }.reduce(0, +)
       let largest = loads.map { $0.max()! }.reduce(0, +)
-      #expect(abs(means / largest - oracle.sum_mean_over_sum_max) <= tolerance)
+      #expect(abs(means / largest - oracle.sumMeanOverSumMax) <= tolerance)
       let replicas = load.layers.indices.map { placement.replicaCounts(layerRow: $0).max()! }
-      #expect(replicas.max() == oracle.max_replicas)
+      #expect(replicas.max() == oracle.maxReplicas)
 
-      for (domain, expected) in oracle.evaluated_on {
+      for (domain, expected) in oracle.evaluatedOn {
         let other = try Fixtures.load(oracle.inputPath(domain: domain))
         let balancedness = try placement.balancedness(other)
         #expect(abs(mean(balancedness) - expected.mean) <= tolerance, "\(oracle.case) \(domain)")
@@ -115,10 +115,10 @@ private struct OracleCase: Decodable {
       let placement = try ContiguousPlacement().place(
         PlacementProblem(load: load, topology: oracle.topology), name: "contiguous")
       let balancedness = try placement.balancedness(load)
-      if let expected = oracle.contiguous_baseline_mean {
+      if let expected = oracle.contiguousBaselineMean {
         #expect(abs(mean(balancedness) - expected) <= tolerance, "\(oracle.case)")
       }
-      if let expected = oracle.contiguous_baseline_min {
+      if let expected = oracle.contiguousBaselineMin {
         #expect(abs(balancedness.min()! - expected) <= tolerance, "\(oracle.case)")
       }
     }

@@ -21,7 +21,9 @@ enum Fixtures {
   }
 
   static func json<Value: Decodable>(_ name: String, as type: Value.Type) throws -> Value {
-    try JSONDecoder().decode(type, from: Data(bytes(name)))
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    return try decoder.decode(type, from: Data(bytes(name)))
   }
 
   /// A load file with layers numbered from 0.

@@ -13,13 +13,13 @@ private struct TrafficEntry: Decodable {
     var layer: Int
     var assignments: Int
     var local: Int
-    var recv_max: Int
-    var dedup_token_gpu_pairs: Int
-    var dedup_recv_max: Int
-    var dedup_remote_gpu_pairs: Int
-    var dedup_remote_node_pairs: Int
-    var mean_gpus_per_token: Double
-    var mean_nodes_per_token: Double
+    var recvMax: Int
+    var dedupTokenGpuPairs: Int
+    var dedupRecvMax: Int
+    var dedupRemoteGpuPairs: Int
+    var dedupRemoteNodePairs: Int
+    var meanGpusPerToken: Double
+    var meanNodesPerToken: Double
   }
 
   var dataset: String
@@ -29,15 +29,15 @@ private struct TrafficEntry: Decodable {
   var gpus: Int
   var nodes: Int
   var placement: String
-  var layer1_send_matrix: [[Int]]?
-  var layer1_send_matrix_dedup: [[Int]]?
-  var per_layer: [Layer]
-  var sum_local: Int
-  var sum_dedup_token_gpu_pairs: Int
-  var sum_dedup_remote_gpu_pairs: Int
-  var sum_dedup_remote_node_pairs: Int
-  var mean_gpus_per_token: Double
-  var mean_nodes_per_token: Double
+  var layer1SendMatrix: [[Int]]?
+  var layer1SendMatrixDedup: [[Int]]?
+  var perLayer: [Layer]
+  var sumLocal: Int
+  var sumDedupTokenGpuPairs: Int
+  var sumDedupRemoteGpuPairs: Int
+  var sumDedupRemoteNodePairs: Int
+  var meanGpusPerToken: Double
+  var meanNodesPerToken: Double
 }
 
 @Suite struct TrafficOracleTests {
@@ -68,30 +68,30 @@ private struct TrafficEntry: Decodable {
       rankOfPosition: try TokenAssignment.roundRobin.ranks(
         tokenCount: trace.tokenCount, rankCount: entry.gpus))
 
-    for (row, expected) in entry.per_layer.enumerated() {
+    for (row, expected) in entry.perLayer.enumerated() {
       let layer = counters.layer(row)
       #expect(layers[row] == expected.layer)
       #expect(layer.tokens == entry.tokens)
       #expect(layer.assignments == expected.assignments)
       #expect(layer.local == expected.local)
-      #expect(layer.receivedPerRank.max() == expected.recv_max)
-      #expect(layer.tokenRankPairs == expected.dedup_token_gpu_pairs)
-      #expect(layer.rankDedupReceivedPerRank.max() == expected.dedup_recv_max)
-      #expect(layer.offRankRankDedup == expected.dedup_remote_gpu_pairs)
-      #expect(layer.offNodeNodeDedup == expected.dedup_remote_node_pairs)
-      #expect(abs(layer.fanOutRanks - expected.mean_gpus_per_token) <= 1e-6)
-      #expect(abs(layer.fanOutNodes - expected.mean_nodes_per_token) <= 1e-6)
+      #expect(layer.receivedPerRank.max() == expected.recvMax)
+      #expect(layer.tokenRankPairs == expected.dedupTokenGpuPairs)
+      #expect(layer.rankDedupReceivedPerRank.max() == expected.dedupRecvMax)
+      #expect(layer.offRankRankDedup == expected.dedupRemoteGpuPairs)
+      #expect(layer.offNodeNodeDedup == expected.dedupRemoteNodePairs)
+      #expect(abs(layer.fanOutRanks - expected.meanGpusPerToken) <= 1e-6)
+      #expect(abs(layer.fanOutNodes - expected.meanNodesPerToken) <= 1e-6)
     }
-    if let matrix = entry.layer1_send_matrix, let dedup = entry.layer1_send_matrix_dedup {
+    if let matrix = entry.layer1SendMatrix, let dedup = entry.layer1SendMatrixDedup {
       #expect(counters.layer(0).raw.counts == matrix.flatMap { $0 })
       #expect(counters.layer(0).rankDedup.counts == dedup.flatMap { $0 })
     }
     let total = counters.total
-    #expect(total.local == entry.sum_local)
-    #expect(total.tokenRankPairs == entry.sum_dedup_token_gpu_pairs)
-    #expect(total.offRankRankDedup == entry.sum_dedup_remote_gpu_pairs)
-    #expect(total.offNodeNodeDedup == entry.sum_dedup_remote_node_pairs)
-    #expect(abs(total.fanOutRanks - entry.mean_gpus_per_token) <= 1e-6)
-    #expect(abs(total.fanOutNodes - entry.mean_nodes_per_token) <= 1e-6)
+    #expect(total.local == entry.sumLocal)
+    #expect(total.tokenRankPairs == entry.sumDedupTokenGpuPairs)
+    #expect(total.offRankRankDedup == entry.sumDedupRemoteGpuPairs)
+    #expect(total.offNodeNodeDedup == entry.sumDedupRemoteNodePairs)
+    #expect(abs(total.fanOutRanks - entry.meanGpusPerToken) <= 1e-6)
+    #expect(abs(total.fanOutNodes - entry.meanNodesPerToken) <= 1e-6)
   }
 }
