@@ -12,14 +12,19 @@ struct Verdict {
     let fastest = cases.min { $0.stepUs.median < $1.stepUs.median }!
     // Only cases that ran interleaved are paired step by step.
     let others = cases.filter { $0.name != fastest.name && $0.block == fastest.block }
-    let equals = others.filter {
-      PairedRatio($0.stepUs.samples, base: fastest.stepUs.samples).differs != true
-    }.map(\.name)
-    let step = "\(fastest.name), \(unit.withUnit(fastest.stepUs.median)) a step"
+      .map {
+        (
+          name: $0.name,
+          differs: PairedRatio($0.stepUs.samples, base: fastest.stepUs.samples).differs
+        )
+      }
+    let equal = others.filter { $0.differs == false }.map(\.name)
+    let unknown = others.filter { $0.differs == nil }.map(\.name)
     text =
-      "Fastest: \(step)"
-      + (equals.isEmpty
-        ? "." : "; no difference between it and \(equals.joined(separator: ", ")).")
+      "Fastest: \(fastest.name), \(unit.withUnit(fastest.stepUs.median)) a step"
+      + (equal.isEmpty ? "" : "; no difference between it and \(equal.joined(separator: ", "))")
+      + (unknown.isEmpty
+        ? "." : "; too few steps to tell it from \(unknown.joined(separator: ", ")).")
   }
 }
 

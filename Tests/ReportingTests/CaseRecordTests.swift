@@ -113,6 +113,12 @@ struct CaseRecordTests {
     let text = CompareReport(runRecord([slow, fast, twin])).text
     #expect(text.contains("Fastest: fast, 90.0 us a step; no difference between it and twin."))
     #expect(text.contains("fast: 25.0 % faster than slow"))
+    var single = try record(steps: 1)
+    single.name = "single"
+    var other = try record(steps: 1, base: [90])
+    other.name = "other"
+    let few = CompareReport(runRecord([single, other])).text
+    #expect(few.contains("Fastest: single, 90.0 us a step; too few steps to tell it from other."))
   }
 
   private func runRecord(_ cases: [CaseRecord]) -> RunRecord {
