@@ -43,7 +43,7 @@ public struct InterleavedRun {
     let buffers = LayerBuffers(memory.bufferSizes)
     let inputs = StepInputs(configuration, rank: comm.rank)
 
-    var results: [Int: CaseResult] = [:]
+    var results = configuration.cases.map { _ in [CaseResult]() }
     let rounds = configuration.warmupSteps + configuration.measuredSteps
     let totalSteps = rounds * blocks.reduce(0) { $0 + $1.count }
     var finishedSteps = 0
@@ -70,14 +70,12 @@ public struct InterleavedRun {
         let check = configuration.checksReference ? try runner.checkStep(inputs, on: comm) : nil
         let result = try CaseResult.collect(
           runner, check: check, clocksAreAligned: clocksAreAligned, block: blockIndex, on: comm)
-        results[index * blocks.count + blockIndex] = result
+        if let result { results[index].append(result) }
       }
     }
     guard comm.rank == 0 else { return nil }
     return RunResult(
-      cases: configuration.cases.indices.map { index in
-        (0..<blocks.count).compactMap { results[index * blocks.count + $0] }
-      }, blockCount: blocks.count, clocksAreAligned: clocksAreAligned)
+      cases: results, blockCount: blocks.count, clocksAreAligned: clocksAreAligned)
   }
 
   /// The order of the cases in a round: shuffled, the same on every rank.

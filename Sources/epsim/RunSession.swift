@@ -143,8 +143,7 @@ struct RunSession {
     return RunConfiguration(
       model: setup.model, layers: setup.layers, elementType: dtype, weightSharing: run.weights,
       seed: setup.options.seed, tokenCount: tokens,
-      rankOfPosition: try rankOfPosition(
-        setup.options.assignment, source: source, tokens: tokens, ranks: ranks, steps: steps),
+      rankOfPosition: try rankOfPosition(setup, tokens: tokens, ranks: ranks, steps: steps),
       warmupSteps: run.warmup, measuredSteps: run.steps,
       routing: source.map { .workload($0) } ?? .router, cases: runCases, topology: topology,
       checksReference: run.check, memoryLimit: run.maxMemory.map { Int($0 * 0x1p30) })
@@ -152,18 +151,13 @@ struct RunSession {
 
   /// [steps][T]; steps share memory where every step deals its tokens alike.
   private static func rankOfPosition(
-    _ assignment: TokenAssignment, source: (any RoutingSource)?, tokens: Int, ranks: Int,
-    steps: Int
+    _ setup: WorkloadSetup, tokens: Int, ranks: Int, steps: Int
   ) throws -> [[Int32]] {
-    guard assignment == .sequence, let trace = source as? TraceWorkload else {
-      let every = try assignment.ranks(tokenCount: tokens, rankCount: ranks)
-      return Array(repeating: every, count: steps)
+    func deal(_ step: Int) throws -> [Int32] {
+      try setup.rankOfPosition(step: step, tokensPerStep: tokens, rankCount: ranks)
     }
-    return try (0..<steps).map { step in
-      try assignment.ranks(
-        tokenCount: tokens, rankCount: ranks,
-        sequenceOf: { trace.sequence(step: step, position: $0) })
-    }
+    return setup.options.assignment == .sequence
+      ? try (0..<steps).map(deal) : Array(repeating: try deal(0), count: steps)
   }
 
   private static func elementType(_ text: String?, supportsBF16: Bool) throws -> ElementType {

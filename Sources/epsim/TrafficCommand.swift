@@ -80,14 +80,12 @@ struct TrafficCommand: ParsableCommand {
     _ cases: [CaseSpec], setup: WorkloadSetup, computation: TrafficComputation
   ) throws -> [TrafficRecord] {
     try cases.map { spec in
-      var record: TrafficRecord?
-      _ = try computation.count(spec) { counters in
-        record = TrafficRecord(
-          dataset: setup.trace?.origin.domain ?? workload.workload,
-          placement: spec.name(among: cases), source: workload.assignment.rawValue,
-          counters: counters)
-      }
-      return record!
+      let placement = try computation.placement(spec)
+      var total = TrafficCounters(placement: placement, topology: computation.topology)
+      try computation.count(spec.replicaChoice, on: placement) { total += $0 }
+      return TrafficRecord(
+        dataset: setup.trace?.origin.domain ?? workload.workload,
+        placement: spec.name(among: cases), source: workload.assignment.rawValue, counters: total)
     }
   }
 }

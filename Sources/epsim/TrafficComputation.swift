@@ -16,12 +16,25 @@ struct TrafficComputation {
   let steps: Range<Int>
   let topology: Topology
 
-  /// Solves the placement of a case and counts its steps one after the other.
+  private static let largestCounters = 4_000_000_000
+
+  /// Solves the placement of a case.
+  func placement(_ spec: CaseSpec) throws -> ExpertPlacement {
+    let load =
+      spec.placement.needsLoad
+      ? try setup.fittedLoad(
+        judgedSteps: steps, tokensPerStep: tokensPerStep, files: files) : nil
+    return try setup.place(spec.placement, topology: topology, load: load, files: files)
+  }
+
+  /// Counts the steps of a case one after the other.
   ///
   /// - Parameter add: takes each step's counters.
   /// - Throws: ``InputError`` for the live router, which tells nothing without running, and where
   ///   the counters would not fit into memory.
-  func count(_ spec: CaseSpec, add: (TrafficCounters) -> Void) throws -> ExpertPlacement {
+  func count(
+    _ choice: ReplicaChoice, on placement: ExpertPlacement, add: (TrafficCounters) -> Void
+  ) throws {
     guard let source = setup.source(tokensPerStep: tokensPerStep) else {
       throw InputError(
         "load and traffic of a live router cannot be computed without running it; use --workload "
@@ -32,39 +45,23 @@ struct TrafficComputation {
     guard bytes <= Self.largestCounters else {
       throw InputError(
         "counters of \(setup.layers.count) layers on \(topology.rankCount) ranks need "
-          + "\(Quantity.bytes(Double(bytes))), accepted are \(Quantity.bytes(Double(Self.largestCounters))); "
-          + "use fewer ranks or --layers")
+          + "\(Quantity.bytes(Double(bytes))), accepted are "
+          + "\(Quantity.bytes(Double(Self.largestCounters))); use fewer ranks or --layers")
     }
-    let load =
-      spec.placement.needsLoad
-      ? try setup.fittedLoad(
-        judgedSteps: steps, tokensPerStep: tokensPerStep, files: files) : nil
-    let placement = try setup.place(spec.placement, topology: topology, load: load, files: files)
     let traffic = WorkloadTraffic(
-      source: source, placement: placement, topology: topology, choice: spec.replicaChoice)
+      source: source, placement: placement, topology: topology, choice: choice)
     for step in steps {
-      let rankOfPosition = try setup.options.assignment.ranks(
-        tokenCount: tokensPerStep, rankCount: topology.rankCount,
-        sequenceOf: (source as? TraceWorkload).map { trace in
-          { trace.sequence(step: step, position: $0) }
-        })
+      let rankOfPosition = try setup.rankOfPosition(
+        step: step, tokensPerStep: tokensPerStep, rankCount: topology.rankCount)
       add(traffic.counters(step: step, rankOfPosition: rankOfPosition))
     }
-    return placement
   }
-
-  private static let largestCounters = 4_000_000_000
 
   /// The counters of a case as a row of a table.
   func row(_ spec: CaseSpec, name: String) throws -> TrafficTable.Row {
-    var row: TrafficTable.Row?
-    _ = try count(spec) { step in
-      var sum =
-        row ?? TrafficTable.Row(name: name, placement: step.placement, topology: step.topology)
-      row = nil
-      sum.add(step)
-      row = sum
-    }
-    return row!
+    let placement = try placement(spec)
+    var row = TrafficTable.Row(name: name, placement: placement, topology: topology)
+    try count(spec.replicaChoice, on: placement) { row.add($0) }
+    return row
   }
 }

@@ -133,6 +133,14 @@ struct WorkloadSetup {
       seed: options.seed)
   }
 
+  /// The rank of each position of a step. Shape: [T].
+  func rankOfPosition(step: Int, tokensPerStep: Int, rankCount: Int) throws -> [Int32] {
+    let trace = source(tokensPerStep: tokensPerStep) as? TraceWorkload
+    return try options.assignment.ranks(
+      tokenCount: tokensPerStep, rankCount: rankCount,
+      sequenceOf: trace.map { trace in { trace.sequence(step: step, position: $0) } })
+  }
+
   /// Steps of a generator that no run reaches: placements are fitted to them.
   private static let unjudgedSteps = 1 << 30
 
