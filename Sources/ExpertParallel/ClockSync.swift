@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: measures the clocks of all ranks against that of rank 0.
 
+internal import Foundation
 public import MPI
 public import Timing
 
@@ -17,7 +18,7 @@ public final class ClockSync {
   private static let goodBound: Int64 = 25_000
   private static let causalityRounds = 8
   private static let tag = 7_301
-  /// The words that a leader sends: asking for a stamp, or ending the probes.
+  /// The words between rank 0 and a leader: begin or ask for a stamp, and the end.
   private static let probe: Int64 = 1
   private static let stop: Int64 = 0
 
@@ -57,19 +58,25 @@ public final class ClockSync {
   /// Measures the offset of every domain once, then tests the clocks by messages. Collective.
   ///
   /// With one domain there is nothing to measure, only the test. Leaders take turns: the time is
-  /// a hundred round trips for each, five hundred where the probes are disturbed.
+  /// a hundred round trips for each, five hundred where the probes are disturbed. Who waits for
+  /// the others sleeps, so that with more ranks than cores the probes do not wait for a core.
   public func anchor(on comm: borrowing Communicator) throws(MPIError) {
     if domainCount > 1 {
-      // Root and leaders must be inside MPI: a late one would look like a slow probe.
+      // Whoever is late is waited for here: root and leaders are inside MPI when they probe.
       try comm.barrier()
-      var own = ClockAnchor(localTime: 0, offset: 0, bound: 0)
-      for leader in leaders.dropFirst() {
-        if comm.rank == 0 { try answerProbes(of: leader, on: comm) }
-        if comm.rank == leader { own = try measureAnchor(on: comm) }
-      }
-      let words = try comm.allGather([own.localTime, own.offset, own.bound])
       let domain = domainOfRank[comm.rank]
-      if domain > 0 { anchors.append(Self.anchor(words[(3 * leaders[domain])...])) }
+      var own: [Int64] = [0, 0, 0]
+      if comm.rank == 0 {
+        for leader in leaders.dropFirst() { try answerProbes(of: leader, on: comm) }
+        for leader in leaders.dropFirst() { try comm.send([Self.stop], to: leader, tag: Self.tag) }
+      } else if comm.rank == leaders[domain] {
+        let anchor = try measureAnchor(on: comm)
+        own = [anchor.localTime, anchor.offset, anchor.bound]
+        try Self.wait(for: 0, on: comm)
+        _ = try comm.receive(Int64.self, count: 1, from: 0, tag: Self.tag)
+      }
+      own = try share(own, withinDomain: domain, on: comm)
+      if domain > 0 { anchors.append(Self.anchor(own[...])) }
       anchorCount += 1
     }
     try testCausality(on: comm)
@@ -99,10 +106,31 @@ public final class ClockSync {
       localTime: words[start], offset: words[start + 1], bound: words[start + 2])
   }
 
-  /// On rank 0: stamps the probes of a leader until it has enough. Local, paired with
-  /// `measureAnchor`.
+  /// Sleeps until a message of `rank` is there. Local.
+  private static func wait(for rank: Int, on comm: borrowing Communicator) throws(MPIError) {
+    while try !comm.hasMessage(from: rank, tag: tag) { usleep(200) }
+  }
+
+  /// The words of a domain's leader, on every rank of the domain; they wait asleep.
+  private func share(
+    _ words: [Int64], withinDomain domain: Int, on comm: borrowing Communicator
+  ) throws(MPIError) -> [Int64] {
+    let leader = leaders[domain]
+    guard comm.rank == leader else {
+      try Self.wait(for: leader, on: comm)
+      return try comm.receive(count: words.count, from: leader, tag: Self.tag)
+    }
+    for rank in domainOfRank.indices where domainOfRank[rank] == domain && rank != leader {
+      try comm.send(words, to: rank, tag: Self.tag)
+    }
+    return words
+  }
+
+  /// On rank 0: tells a leader that it is its turn, stamps its probes until it has enough. Local,
+  /// paired with `measureAnchor`.
   private func answerProbes(of leader: Int, on comm: borrowing Communicator) throws(MPIError) {
-    var word = Self.stop
+    var word = Self.probe
+    try Self.send(&word, to: leader, on: comm)
     while true {
       try Self.receive(&word, from: leader, on: comm)
       if word == Self.stop { return }
@@ -117,9 +145,11 @@ public final class ClockSync {
     var best: ClockAnchor?
     var fallback: ClockAnchor?
     var word = Self.probe
+    try Self.wait(for: 0, on: comm)
+    try Self.receive(&word, from: 0, on: comm)
     for _ in 0..<Self.attempts {
       var envelope = OffsetEnvelope()
-      // The first probe opens the connection and waits for rank 0 to be done with other leaders.
+      // The first probe of each attempt warms up and is not counted.
       for number in 0...Self.probesPerAttempt {
         word = Self.probe
         let sent = MonotonicClock.now()

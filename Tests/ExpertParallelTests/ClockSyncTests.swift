@@ -46,43 +46,51 @@ struct ClockTruthTests {
     let origins = try world.allGather([try #require(Self.namespaceOffset())])
     let truths = origins.map { origins[0] - $0 }
     let sync = try ClockSync(on: world)
+    var milliseconds: [Double] = []
     for _ in 0..<10 {
+      let start = ContinuousClock.now
       try sync.anchor(on: world)
+      milliseconds.append((ContinuousClock.now - start) / .milliseconds(1))
       // Seldom in step, like ranks between measured steps.
-      usleep(UInt32(1_000 * (1 + world.rank)))
+      usleep(UInt32(1_000 * (1 + world.rank % 4)))
     }
     let alignments = try sync.alignments(on: world)
+    // Collected, not expected one by one: collectives are slow with more ranks than cores.
+    var wrong: [String] = []
     for (alignment, truth) in zip(alignments, truths) {
       for anchor in alignment.anchors {
-        try expectOnAllRanks(
-          abs(anchor.offset - truth) <= anchor.bound, "\(anchor), the truth is \(truth)")
         let local = anchor.localTime + 500_000
-        try expectOnAllRanks(
-          abs(alignment.aligned(local) - local - truth) <= alignment.error(at: local))
+        if abs(anchor.offset - truth) > anchor.bound
+          || abs(alignment.aligned(local) - local - truth) > alignment.error(at: local)
+        {
+          wrong.append("\(anchor), the truth is \(truth)")
+        }
       }
     }
+    try expectOnAllRanks(wrong.isEmpty, "\(wrong)")
     // Ranks of one namespace share a domain, and no others do.
-    let expectedDomains = Set(origins).count
-    try expectOnAllRanks(sync.domainCount == expectedDomains, "\(sync.domainOfRank), \(origins)")
-    let counts = alignments.map(\.anchors.count)
+    var clocks: [Int64] = []
+    for origin in origins where !clocks.contains(origin) { clocks.append(origin) }
     try expectOnAllRanks(
-      counts == sync.domainOfRank.map { $0 == 0 ? 0 : 10 }, "\(counts), \(sync.domainOfRank)")
-    try expectOnAllRanks(sync.causality.violations == 0 && sync.causality.checks > 0)
+      sync.domainOfRank == origins.map { clocks.firstIndex(of: $0)! }
+        && alignments.map(\.anchors.count) == sync.domainOfRank.map { $0 == 0 ? 0 : 10 },
+      "domains \(sync.domainOfRank), origins \(origins)")
+    try expectOnAllRanks(sync.causality == (80 * world.size, 0), "\(sync.causality)")
 
     let bounds = alignments.flatMap { $0.anchors.map(\.bound) }.sorted()
-    if let largest = bounds.last {
-      let median = bounds[bounds.count / 2]
-      try expectOnAllRanks(median < 50_000, "the median bound is \(median) ns")
-      let errors = zip(alignments, truths).flatMap { alignment, truth in
-        alignment.anchors.map { abs($0.offset - truth) }
-      }.sorted()
-      if world.rank == 0 {
-        print(
-          "clocks: \(world.size) ranks, \(sync.domainCount) domains, \(bounds.count) anchors;",
-          "bound \(median) median, \(largest) max;",
-          "true error \(errors[errors.count / 2]) median, \(errors.last!) max ns;",
-          "\(sync.causality.violations) of \(sync.causality.checks) checks violated")
-      }
+    try #require(!bounds.isEmpty, "the ranks were launched with one clock")
+    let median = bounds[bounds.count / 2]
+    try expectOnAllRanks(median < 50_000, "the median bound is \(median) ns")
+    let errors = zip(alignments, truths).flatMap { alignment, truth in
+      alignment.anchors.map { abs($0.offset - truth) }
+    }.sorted()
+    if world.rank == 0 {
+      print(
+        "clocks: \(world.size) ranks, \(sync.domainCount) domains, \(bounds.count) anchors;",
+        "bound \(median) median, \(bounds.last!) max;",
+        "true error \(errors[errors.count / 2]) median, \(errors.last!) max ns;",
+        "\(sync.causality.violations) of \(sync.causality.checks) checks violated;",
+        "\(milliseconds.sorted()[5]) ms each")
     }
   }
 
