@@ -26,7 +26,8 @@ public struct ClockAnchor: Sendable, Codable, Equatable {
 /// way back share the round trip; the truth lies in the intersection over all probes. Half its
 /// width is the bound: about half of the shortest round trip.
 /// Only differences are computed, in integers: origins of clocks may lie years apart.
-/// Source: the minimum/maximum envelope of SKaMPI (Worsch, Reussner, Augustin 2002).
+/// Source: after the clock synchronisation of the MPI benchmark SKaMPI, which keeps the minimum and
+/// the maximum over ping-pongs.
 public struct OffsetEnvelope: Sendable {
   /// How fast two clocks may drift apart: 1e-4, 100 microseconds per second; crystals stay below.
   public static let assumedDrift = 1e-4
