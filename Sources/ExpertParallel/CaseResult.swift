@@ -1,18 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
-// epsim: what rank 0 knows about a case once it has run.
+// epsim: what rank 0 knows about a run and its cases.
 
 internal import MPI
 public import Placement
 public import Timing
 
-/// The results of a run, on rank 0.
+/// The results of a run so far, on rank 0.
 public struct RunResult: Sendable {
-  /// [cases][blocks that contain the case]; only the first case may stand in several blocks.
+  /// [cases][blocks that contain the case]; only the first case may stand in several blocks. Cases
+  /// of blocks that were not reached are empty.
   public let cases: [[CaseResult]]
-  /// Blocks that the cases were run in; 1 where all were interleaved.
+  /// Blocks that the cases are run in; 1 where all are interleaved.
   public let blockCount: Int
-  /// Whether all ranks read one clock, so that waiting could be told from transfer.
-  public let clocksAreAligned: Bool
+  /// Whether every round of every block is there.
+  public let isComplete: Bool
+  /// The ranks' clocks.
+  public let clocks: ClockSummary
+}
+
+/// How well the ranks' clocks agree.
+public struct ClockSummary: Sendable {
+  /// [R] the clock domain of each rank; that of rank 0 is 0.
+  public let domainOfRank: [Int]
+  /// [R] how each rank's clock maps to that of rank 0.
+  public let alignments: [ClockAlignment]
+  /// Messages whose stamps were compared, and those that arrived before they were sent by more
+  /// than the error bounds.
+  public let causality: (checks: Int, violations: Int)
+
+  /// Bound on the error of comparing two ranks' clocks, nanoseconds.
+  public var error: Int64 {
+    let errors = alignments.map(\.maximumError).sorted(by: >)
+    return errors.count > 1 ? errors[0] + errors[1] : 0
+  }
 }
 
 /// What was measured and counted of one case over all ranks.
@@ -33,30 +53,4 @@ public struct CaseResult: Sendable {
   public let referenceError: Double?
   /// Tokens per layer that were compared with the reference, over all ranks.
   public let referenceTokens: Int
-
-  /// Brings one case to rank 0. Collective; the result is complete on rank 0 only.
-  static func collect(
-    _ runner: CaseRunner, check: (error: Double, tokens: Int)?, clocksAreAligned: Bool,
-    block: Int, on comm: borrowing Communicator
-  ) throws(MPIError) -> CaseResult? {
-    let stamps = try comm.gatherV(runner.recorder.kept(), root: 0)
-    var traffic: [TrafficCounters] = []
-    var receivedRows: [[[Int]]] = []
-    for (counters, rows) in zip(runner.traffic, runner.receivedRows) {
-      var sum = counters
-      sum.replaceValues(try comm.allReduce(counters.values, .sum))
-      traffic.append(sum)
-      receivedRows.append(try comm.gatherV(rows, root: 0))
-    }
-    let digest = try comm.allReduce(runner.digest, .sum)
-    let error = try comm.allReduce(check?.error ?? 0, .max)
-    let tokens = try comm.allReduce(Int64(check?.tokens ?? 0), .sum)
-    guard comm.rank == 0 else { return nil }
-    return CaseResult(
-      name: runner.runCase.name, block: block,
-      timeline: CaseTimeline(
-        layout: runner.recorder.layout, stampsOfRank: stamps, clocksAreAligned: clocksAreAligned),
-      traffic: traffic, receivedRows: receivedRows, digest: digest,
-      referenceError: check == nil ? nil : error, referenceTokens: Int(tokens))
-  }
 }

@@ -10,28 +10,27 @@ internal import Timing
 /// One case on one rank: its layers, its exchange, its stamps and its counters.
 final class CaseRunner {
   let runCase: RunCase
-  /// Stamps of the measured steps.
+  /// Stamps of the step that ran last.
   private(set) var recorder: SpanRecorder
-  /// Counters of this rank's tokens, one per measured step.
-  private(set) var traffic: [TrafficCounters] = []
-  /// [steps][layers] rows that MPI delivered here in each measured step.
-  private(set) var receivedRows: [[Int]] = []
-  /// This rank's part of the output digest; of the first measured step.
-  private(set) var digest: UInt64 = 0
 
   private let configuration: RunConfiguration
   private let layers: [DistributedLayer]
   private let buffers: LayerBuffers
   private let rank: Int
+  private let index: Int
+  private let heartbeat: Heartbeat
 
   init(
-    _ runCase: RunCase, configuration: RunConfiguration, rank: Int, shard: ExpertShard,
-    buffers: LayerBuffers
+    caseIndex: Int, configuration: RunConfiguration, rank: Int, shard: ExpertShard,
+    buffers: LayerBuffers, heartbeat: Heartbeat
   ) throws {
+    let runCase = configuration.cases[caseIndex]
     self.runCase = runCase
     self.configuration = configuration
     self.buffers = buffers
     self.rank = rank
+    index = caseIndex
+    self.heartbeat = heartbeat
     let hidden = configuration.model.hiddenSize
     // Layers run one after the other, so they share the exchange.
     let exchange = try RowExchange(
@@ -44,27 +43,45 @@ final class CaseRunner {
         buffers: buffers, exchange: exchange, assignmentCapacity: assignments)
     }
     recorder = SpanRecorder(
-      layout: StampLayout(layerCount: layers.count), stepCapacity: configuration.measuredSteps)
+      layout: StampLayout(layerCount: layers.count), heartbeat: heartbeat)
   }
 
-  /// Runs one step; a kept one is measured and counted. Collective.
-  func step(_ inputs: StepInputs, keep: Bool, on comm: borrowing Communicator) throws(MPIError) {
+  /// Runs one step, the `number`th of the run with warm-up. Collective.
+  func step(_ inputs: StepInputs, number: Int, on comm: borrowing Communicator) throws {
     start(inputs)
+    heartbeat.startStep(number, caseIndex: index)
     try comm.barrier()
-    recorder.mark()
+    recorder.startStep()
     for layer in layers {
+      recorder.mark(.layerStart)
       try layer.run(recorder: &recorder, output: buffers.activations, on: comm)
+      recorder.mark(.layerEnd)
     }
-    recorder.mark()
-    let isFirst = keep && recorder.stepCount == 0
-    recorder.finishStep(keep: keep)
-    if keep { count() }
-    if isFirst {
-      digest = RowKernels.rowHash(
-        tokens: inputs.tokenCount, length: configuration.model.hiddenSize,
-        tokenIndices: inputs.globalTokens, from: buffers.activations)
-    }
+    recorder.endStep()
   }
+
+  /// This rank's part of the digest of the step that ran last. Local.
+  func digest(_ inputs: StepInputs) -> UInt64 {
+    RowKernels.rowHash(
+      tokens: inputs.tokenCount, length: configuration.model.hiddenSize,
+      tokenIndices: inputs.globalTokens, from: buffers.activations)
+  }
+
+  /// Counters of this rank's tokens in the step that ran last. Local.
+  func countedTraffic() -> TrafficCounters {
+    var counters = TrafficCounters(
+      placement: runCase.placement, topology: configuration.topology)
+    for (layer, number) in zip(layers, configuration.layers) {
+      counters.add(
+        layerRow: runCase.placement.row(ofLayer: number)!, sourceRank: rank,
+        slots: UnsafeBufferPointer(rebasing: layer.plan.slots[..<layer.plan.assignmentCount]),
+        topK: configuration.model.topK)
+    }
+    return counters
+  }
+
+  /// [layers] rows that MPI delivered here in the step that ran last.
+  func deliveredRows() -> [Int] { layers.map(\.receivedRowCount) }
 
   /// Runs one step unmeasured and compares a sample of this rank's tokens in every layer with the
   /// reference layer. Collective.
@@ -73,21 +90,21 @@ final class CaseRunner {
   ///   tokens of this rank were compared in each layer.
   func checkStep(
     _ inputs: StepInputs, on comm: borrowing Communicator
-  ) throws(MPIError) -> (error: Double, tokens: Int) {
+  ) throws -> (error: Double, tokens: Int) {
     start(inputs)
+    heartbeat.enter(.checking)
     let hidden = configuration.model.hiddenSize
     let sample = sampledTokens(of: inputs.tokenCount)
     let output = UnsafeMutableBufferPointer<Float>.zeroed(inputs.tokenCount * hidden)
     defer { output.deallocate() }
-    var scratch = SpanRecorder(layout: StampLayout(layerCount: 1), stepCapacity: 0)
+    var scratch = SpanRecorder(layout: StampLayout(layerCount: 1))
     var error = 0.0
     for (layer, number) in zip(layers, configuration.layers) {
       let sampledInputs = rows(UnsafeBufferPointer(activations(inputs.tokenCount)), sample)
-      scratch.mark()
       output.update(repeating: 0)
+      scratch.startStep()
+      scratch.mark(.layerStart)
       try layer.run(recorder: &scratch, output: output.baseAddress!, on: comm)
-      scratch.mark()
-      scratch.finishStep(keep: false)
       let reference = ReferenceLayer(weights: configuration.weights, layer: number).output(
         inputs: sampledInputs, decision: choices(layer.decision, sample))
       error = max(
@@ -109,20 +126,6 @@ final class CaseRunner {
         ? RoutingDecision(tokenCount: inputs.tokenCount, topK: configuration.model.topK)
         : inputs.decisions[index]
     }
-  }
-
-  /// Counts the step that just ran.
-  private func count() {
-    var counters = TrafficCounters(
-      placement: runCase.placement, topology: configuration.topology)
-    for (layer, number) in zip(layers, configuration.layers) {
-      counters.add(
-        layerRow: runCase.placement.row(ofLayer: number)!, sourceRank: rank,
-        slots: UnsafeBufferPointer(rebasing: layer.plan.slots[..<layer.plan.assignmentCount]),
-        topK: configuration.model.topK)
-    }
-    traffic.append(counters)
-    receivedRows.append(layers.map(\.receivedRowCount))
   }
 
   private func activations(_ tokens: Int) -> UnsafeMutableBufferPointer<Float> {

@@ -19,28 +19,35 @@ final class DistributedLayer {
   /// Rows that arrived in the last step, as counted by MPI.
   private(set) var receivedRowCount = 0
 
+  private let number: Int
   private let model: ModelShape
   private let elementType: ElementType
-  private let wire: ElementType
+  private let runCase: RunCase
   private let buffers: LayerBuffers
   private let exchange: RowExchange
   private let replicas: ReplicaTable
-  private let expertFFN: ExpertFFN
-  private let expertWeights: [ExpertFFN.Weights]
-  private let shared: (ffn: ExpertFFN, weights: ExpertFFN.Weights)?
+  private let experts: ExpertStage
+  private let shared: ExpertStage?
   private let router: (product: LinearProduct, weights: PackedWeights, rule: any Router)?
   /// [S + 1] first grouped row of each local slot.
   private let firstRowOfSlot: UnsafeMutableBufferPointer<Int>
+  /// [2] the rank's tokens as the rows of one slot, for the shared experts.
+  private let tokenRows: UnsafeMutableBufferPointer<Int>
+  private let rank: Int
+  private let jitter: CounterRandom
+  private var runCount: UInt64 = 0
 
   init(
     layer: Int, runCase: RunCase, configuration: RunConfiguration, rank: Int, shard: ExpertShard,
     buffers: LayerBuffers, exchange: RowExchange, assignmentCapacity: Int
   ) throws {
+    number = layer
     model = configuration.model
     elementType = configuration.elementType
-    wire = runCase.wire
+    self.runCase = runCase
     self.buffers = buffers
     self.exchange = exchange
+    self.rank = rank
     let placement = runCase.placement
     replicas = ReplicaTable(
       placement: placement, layerRow: placement.row(ofLayer: layer)!, sourceRank: rank,
@@ -49,52 +56,87 @@ final class DistributedLayer {
       assignmentCapacity: assignmentCapacity, expertCount: placement.expertCount,
       slotOffsets: placement.slotOffsets)
     decision = RoutingDecision(tokenCount: 0, topK: model.topK)
-    expertFFN = shard.expertFFN
-    expertWeights = shard.weightsPerSlot(layer: layer, placement: placement, rank: rank)
-    shared = shard.sharedFFN.map { ($0, shard.sharedWeights(layer: layer)!) }
+    experts = shard.expertStage(layer: layer, runCase: runCase, rank: rank)
+    shared = shard.sharedStage(layer: layer, compute: runCase.compute)
     router = try shard.routerProduct.map {
       ($0, shard.routerWeights(layer: layer)!, try SoftmaxTopKRouter(model: configuration.model))
     }
-    firstRowOfSlot = .zeroed(expertWeights.count + 1)
+    firstRowOfSlot = .zeroed(exchange.counts.localSlotCount + 1)
+    tokenRows = .zeroed(2)
+    jitter = CounterRandom(seed: configuration.seed, 0x71_77E2, UInt64(rank), UInt64(layer))
   }
 
-  deinit { firstRowOfSlot.deallocate() }
+  deinit {
+    firstRowOfSlot.deallocate()
+    tokenRows.deallocate()
+  }
 
   /// Runs the layer on `buffers.activations`, marking the end of every phase. Collective.
   ///
   /// - Parameters:
-  ///   - recorder: gets a stamp at the start and at the end of every phase.
+  ///   - recorder: gets the stamps of the layer, its wall time apart from its phases.
   ///   - output: [T, H] what the result is added to: the activations themselves in a chain of
   ///     layers, where they are the residual.
   func run(
     recorder: inout SpanRecorder, output: UnsafeMutablePointer<Float>,
     on comm: borrowing Communicator
-  ) throws(MPIError) {
-    recorder.mark()
+  ) throws {
+    recorder.mark(.begin)
     route()
-    recorder.mark()
+    recorder.mark(.route)
     try plan.build(decision, replicas: replicas)
-    recorder.mark()
+    recorder.mark(.plan)
+    disturb()
     pack()
-    recorder.mark()
-    let handle = try exchange.dispatch(
-      plan, rows: buffers.sendRows, into: buffers.receivedRows,
-      capacity: buffers.receiveCapacity, on: comm)
-    recorder.mark()
+    recorder.mark(.pack)
+    let handle = try dispatch(recorder: &recorder, on: comm)
+    recorder.mark(.dispatch)
     receivedRowCount = handle.receivedRows
     group()
-    recorder.mark()
-    computeExperts()
-    recorder.mark()
+    recorder.mark(.group)
+    experts.run(
+      firstRows: firstRowOfSlot, x: buffers.groupedRows, y: buffers.expertOutput)
+    recorder.mark(.expert)
     computeShared()
-    recorder.mark()
+    recorder.mark(.shared)
     ungroup()
-    recorder.mark()
+    recorder.mark(.ungroup)
+    try combine(handle, recorder: &recorder, on: comm)
+    recorder.mark(.combine)
+    reduce(into: output)
+    recorder.mark(.reduce)
+  }
+
+  private func dispatch(
+    recorder: inout SpanRecorder, on comm: borrowing Communicator
+  ) throws -> DispatchHandle {
+    if runCase.timing == .barrier { try comm.barrier() }
+    recorder.mark(.dispatchEntered)
+    let handle = try exchange.dispatch(
+      plan, layer: number, rows: buffers.sendRows, into: buffers.receivedRows,
+      capacity: buffers.receiveCapacity, on: comm)
+    recorder.mark(.dispatchArrived)
+    exchange.copyOwnRows(plan, from: buffers.sendRows, into: buffers.receivedRows)
+    return handle
+  }
+
+  private func combine(
+    _ handle: consuming DispatchHandle, recorder: inout SpanRecorder,
+    on comm: borrowing Communicator
+  ) throws {
+    if runCase.timing == .barrier { try comm.barrier() }
+    recorder.mark(.combineEntered)
     try exchange.combine(
       handle, plan, rows: buffers.returnRows, into: buffers.combinedRows, on: comm)
-    recorder.mark()
-    reduce(into: output)
-    recorder.mark()
+    recorder.mark(.combineArrived)
+    exchange.copyOwnResults(plan, from: buffers.returnRows, into: buffers.combinedRows)
+  }
+
+  /// Lets the time pass that the case injects.
+  private func disturb() {
+    runCount += 1
+    let delay = runCase.disturbance.delayBeforePack(rank: rank, draw: jitter, index: runCount)
+    if delay > 0 { MonotonicClock.spin(until: MonotonicClock.now() + delay) }
   }
 
   private func route() {
@@ -114,13 +156,15 @@ final class DistributedLayer {
     RowKernels.gather(
       rows: plan.rowCount, length: model.hiddenSize,
       indices: UnsafePointer(plan.tokenOfRow.baseAddress!), from: buffers.normalised, type: .f32,
-      into: buffers.sendRows, type: wire)
+      into: buffers.sendRows, type: runCase.wire)
   }
 
   /// Rows from (source, slot) order into (slot, source) order: blocks stay whole.
   private func group() {
-    let (localSlots, hidden) = (exchange.localSlotCount, model.hiddenSize)
-    let received = exchange.receivedPerSlot
+    let (localSlots, hidden, wire) = (
+      exchange.counts.localSlotCount, model.hiddenSize, runCase.wire
+    )
+    let received = exchange.counts.receivedPerSlot
     let sources = localSlots == 0 ? 0 : received.count / localSlots
     var row = 0
     for slot in 0..<localSlots {
@@ -136,26 +180,14 @@ final class DistributedLayer {
     }
   }
 
-  private func computeExperts() {
-    let hidden = model.hiddenSize
-    for slot in 0..<exchange.localSlotCount {
-      let first = firstRowOfSlot[slot]
-      let rows = firstRowOfSlot[slot + 1] - first
-      guard rows > 0 else { continue }
-      expertFFN.apply(
-        rows: rows, x: buffers.groupedRows + first * hidden * elementType.byteCount,
-        weights: expertWeights[slot], y: buffers.expertOutput + first * hidden)
-    }
-  }
-
   private func computeShared() {
     guard let shared else { return }
     let (tokens, hidden) = (decision.tokenCount, model.hiddenSize)
     RowKernels.convert(
       count: tokens * hidden, from: buffers.normalised, type: .f32, into: buffers.sharedInput,
       type: elementType)
-    shared.ffn.apply(
-      rows: tokens, x: buffers.sharedInput, weights: shared.weights, y: buffers.sharedOutput)
+    tokenRows[1] = tokens
+    shared.run(firstRows: tokenRows, x: buffers.sharedInput, y: buffers.sharedOutput)
   }
 
   private func ungroup() {
@@ -183,9 +215,9 @@ final class DistributedLayer {
   /// block of rows that one source sent for one slot.
   @inline(__always)
   private func forEachBlock(_ body: (_ arrived: Int, _ grouped: Int, _ count: Int) -> Void) {
-    let localSlots = exchange.localSlotCount
+    let localSlots = exchange.counts.localSlotCount
     guard localSlots > 0 else { return }
-    let received = exchange.receivedPerSlot
+    let received = exchange.counts.receivedPerSlot
     var arrived = 0
     for source in 0..<received.count / localSlots {
       for slot in 0..<localSlots {

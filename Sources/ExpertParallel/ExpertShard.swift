@@ -11,10 +11,10 @@ internal import Placement
 /// cases can be interleaved. A weight is generated, packed and forgotten, expert by expert: the
 /// unpacked source never exists for more than one expert.
 final class ExpertShard {
-  /// The FFN of a routed expert, for all experts.
-  let expertFFN: ExpertFFN
-  /// The shared experts as one FFN; nil where the model has none.
-  let sharedFFN: ExpertFFN?
+  /// The FFN of a routed expert, for all experts; nil where no case computes.
+  private let expertFFN: ExpertFFN?
+  /// The shared experts as one FFN; nil where the model has none or no case computes.
+  private let sharedFFN: ExpertFFN?
   /// The gate product [H] -> [E]; nil where choices come from a workload.
   let routerProduct: LinearProduct?
 
@@ -22,24 +22,23 @@ final class ExpertShard {
   private var sharedExperts: [Int: ExpertFFN.Weights] = [:]
   private var routers: [Int: PackedWeights] = [:]
   private let weights: ModelWeights
+  private let elementType: ElementType
 
   /// Prepares the products and packs what every case shares; experts follow with ``hold(_:)``.
   init(_ configuration: RunConfiguration, context: KernelContext) throws {
     let model = configuration.model
     weights = configuration.weights
-    expertFFN = try ExpertFFN(
-      context: context, hiddenSize: model.hiddenSize, ffnSize: model.expertFFNSize,
-      type: configuration.elementType)
-    try expertFFN.prepare()
-    if model.sharedExpertCount > 0 {
+    elementType = configuration.elementType
+    func prepared(_ innerSize: Int) throws -> ExpertFFN? {
+      guard innerSize > 0, configuration.computes else { return nil }
       let ffn = try ExpertFFN(
-        context: context, hiddenSize: model.hiddenSize, ffnSize: model.sharedFFNSize,
+        context: context, hiddenSize: model.hiddenSize, ffnSize: innerSize,
         type: configuration.elementType)
       try ffn.prepare()
-      sharedFFN = ffn
-    } else {
-      sharedFFN = nil
+      return ffn
     }
+    expertFFN = try prepared(model.expertFFNSize)
+    sharedFFN = try prepared(model.sharedExpertCount > 0 ? model.sharedFFNSize : 0)
     if case .router = configuration.routing {
       let product = try LinearProduct(
         context: context, inputSize: model.hiddenSize, outputSize: model.expertCount, type: .f32)
@@ -69,6 +68,7 @@ final class ExpertShard {
   /// Holds exactly these experts: packs those that are missing and frees the others.
   func hold(_ keys: Set<ShardKey>) throws {
     experts = experts.filter { keys.contains($0.key) }
+    guard let expertFFN else { return }
     for key in keys where experts[key] == nil {
       experts[key] = try pack(expertFFN, innerSize: weights.model.expertFFNSize) {
         weights.fillGateUp(layer: key.weightLayer, expert: key.expert, into: $0)
@@ -77,18 +77,45 @@ final class ExpertShard {
     }
   }
 
-  /// The weights of the expert in each local slot of a layer. Shape: [S].
-  func weightsPerSlot(layer: Int, placement: ExpertPlacement, rank: Int) -> [ExpertFFN.Weights] {
+  /// The experts of a layer on this rank, as a case wants them computed.
+  func expertStage(layer: Int, runCase: RunCase, rank: Int) -> ExpertStage {
+    let model = weights.model
+    let slowFactor = runCase.disturbance.expertFactor(rank: rank)
+    guard runCase.compute == .real else {
+      return standIn(
+        runCase.compute, parameters: model.expertParameterCount, slowFactor: slowFactor)
+    }
+    let placement = runCase.placement
     let row = placement.row(ofLayer: layer)!
-    return placement.slots(ofRank: rank).map { slot in
+    let slotWeights = placement.slots(ofRank: rank).map { slot in
       let expert = Int(placement.physicalToLogical[row][slot])
       return experts[ShardKey(weightLayer: weights.weightLayer(of: layer), expert: expert)]!
     }
+    return ExpertStage(
+      ffn: expertFFN!, weights: slotWeights, hidden: model.hiddenSize, elementType: elementType,
+      slowFactor: slowFactor)
   }
 
-  /// The shared experts' weights of a layer.
-  func sharedWeights(layer: Int) -> ExpertFFN.Weights? {
-    sharedExperts[weights.weightLayer(of: layer)]
+  /// The shared experts of a layer; nil where the model has none.
+  func sharedStage(layer: Int, compute: ExpertCompute) -> ExpertStage? {
+    let model = weights.model
+    guard model.sharedExpertCount > 0 else { return nil }
+    guard compute == .real else {
+      let parameters = model.sharedExpertCount * model.expertParameterCount
+      return standIn(compute, parameters: parameters, slowFactor: 1)
+    }
+    return ExpertStage(
+      ffn: sharedFFN!, weights: [sharedExperts[weights.weightLayer(of: layer)]!],
+      hidden: model.hiddenSize, elementType: elementType, slowFactor: 1)
+  }
+
+  private func standIn(
+    _ compute: ExpertCompute, parameters: Int, slowFactor: Double
+  ) -> ExpertStage {
+    let rate: Double? = if case .emulated(let rate) = compute { rate } else { nil }
+    return ExpertStage(
+      parameters: parameters, rate: rate, hidden: weights.model.hiddenSize,
+      elementType: elementType, slowFactor: slowFactor)
   }
 
   /// The router's weights of a layer.
@@ -128,7 +155,7 @@ struct ShardKey: Hashable {
     var keys: Set<ShardKey> = []
     for layer in configuration.layers {
       let weightLayer = configuration.weights.weightLayer(of: layer)
-      for runCase in cases {
+      for runCase in cases where runCase.compute == .real {
         let row = runCase.placement.physicalToLogical[runCase.placement.row(ofLayer: layer)!]
         for slot in runCase.placement.slots(ofRank: rank) {
           keys.insert(ShardKey(weightLayer: weightLayer, expert: Int(row[slot])))

@@ -5,7 +5,7 @@ public import Kernels
 public import MPI
 internal import MoE
 internal import Placement
-internal import Timing
+public import Timing
 
 /// Runs the cases of a configuration.
 ///
@@ -20,62 +20,98 @@ public struct InterleavedRun {
   }
 
   private let configuration: RunConfiguration
+  private let heartbeat: Heartbeat
 
-  public init(_ configuration: RunConfiguration) {
+  /// - Parameter heartbeat: told where the run is, for a watchdog.
+  public init(_ configuration: RunConfiguration, heartbeat: Heartbeat = Heartbeat()) {
     self.configuration = configuration
+    self.heartbeat = heartbeat
   }
 
   /// Runs everything. Collective.
   ///
   /// - Parameters:
   ///   - context: the backend that the products run on.
+  ///   - finishedRounds: measured rounds of each block that an earlier run has finished; they are
+  ///     not repeated, but for the first, unmeasured, so that the digest can be compared.
   ///   - progress: told after every step.
+  ///   - roundFinished: told on rank 0 after every measured round, with the results so far.
   /// - Returns: the results of all ranks on rank 0; nil on the others.
-  /// - Throws: `AgreedError` on every rank where input does not fit; `MPIError` where MPI fails.
+  /// - Throws: `AgreedError` on every rank where input does not fit; ``ExchangeDisagreement`` on
+  ///   one rank, and `MPIError` where MPI fails: the job cannot go on.
   public func run(
-    on comm: borrowing Communicator, context: KernelContext,
-    progress: (Progress) -> Void = { _ in }
+    on comm: borrowing Communicator, context: KernelContext, finishedRounds: [Int] = [],
+    progress: (Progress) -> Void = { _ in }, roundFinished: (() -> RunResult) -> Void = { _ in }
   ) throws -> RunResult? {
-    let clocksAreAligned = try Self.clocksAreAligned(comm)
     let memory = try RunMemory(configuration, on: comm)
     let blocks = try memory.blocks(on: comm)
     let shard = try comm.agree { try ExpertShard(configuration, context: context) }
     let buffers = LayerBuffers(memory.bufferSizes)
     let inputs = StepInputs(configuration, rank: comm.rank)
+    let clocks = try RunClocks(on: comm, heartbeat: heartbeat)
+    let barrierCost =
+      configuration.cases.contains { $0.timing == .barrier } ? try comm.measuredBarrierCost() : 0
 
-    var results = configuration.cases.map { _ in [CaseResult]() }
-    let rounds = configuration.warmupSteps + configuration.measuredSteps
-    let totalSteps = rounds * blocks.reduce(0) { $0 + $1.count }
+    let schedules = blocks.indices.map { block in
+      RoundSchedule(
+        configuration,
+        finishedRounds: finishedRounds.indices.contains(block)
+          ? finishedRounds[block] : 0)
+    }
+    let totalSteps = zip(blocks, schedules).reduce(0) { $0 + $1.0.count * $1.1.rounds.count }
     var finishedSteps = 0
-    for (blockIndex, block) in blocks.enumerated() {
-      let cases = block.map { configuration.cases[$0] }
+    var collectors = configuration.cases.map { _ in [CaseCollector]() }
+    func result(isComplete: Bool) -> RunResult {
+      RunResult(
+        cases: collectors.map { $0.filter { $0.stepCount > 0 }.map { $0.result(clocks.current) } },
+        blockCount: blocks.count, isComplete: isComplete, clocks: clocks.summary)
+    }
+
+    for (blockIndex, (block, schedule)) in zip(blocks, schedules).enumerated() {
+      heartbeat.enter(.preparing)
       let runners = try comm.agree {
+        let cases = block.map { configuration.cases[$0] }
         try shard.hold(
           ShardKey.union(of: cases[...], rank: comm.rank, configuration: configuration))
-        return try cases.map {
+        return try block.map {
           try CaseRunner(
-            $0, configuration: configuration, rank: comm.rank, shard: shard, buffers: buffers)
+            caseIndex: $0, configuration: configuration, rank: comm.rank, shard: shard,
+            buffers: buffers, heartbeat: heartbeat)
         }
       }
-      for round in 0..<rounds {
-        inputs.prepare(step: round)
-        for index in order(of: runners.count, round: round) {
-          try runners[index].step(inputs, keep: round >= configuration.warmupSteps, on: comm)
+      for (index, runner) in zip(block, runners) {
+        collectors[index].append(
+          CaseCollector(
+            runner.runCase, block: blockIndex, layout: runner.recorder.layout,
+            barrierCost: barrierCost))
+      }
+      for round in schedule.rounds {
+        if round.anchorsBefore { try clocks.anchor(on: comm) }
+        inputs.prepare(step: round.step)
+        for index in order(of: runners.count, round: round.step) {
+          let collector = collectors[block[index]].last!
+          try runners[index].step(inputs, number: round.step, on: comm)
+          heartbeat.enter(.collecting)
+          if round.takesDigest {
+            try collector.collectDigest(runners[index].digest(inputs), on: comm)
+          }
+          if round.isMeasured { try collector.collectStep(of: runners[index], on: comm) }
           finishedSteps += 1
           progress(Progress(finishedSteps: finishedSteps, totalSteps: totalSteps))
         }
+        try clocks.anchorIfDue(on: comm)
+        if round.isMeasured, comm.rank == 0 { roundFinished { result(isComplete: false) } }
       }
-      inputs.prepare(step: configuration.warmupSteps)
-      for (index, runner) in zip(block, runners) {
-        let check = configuration.checksReference ? try runner.checkStep(inputs, on: comm) : nil
-        let result = try CaseResult.collect(
-          runner, check: check, clocksAreAligned: clocksAreAligned, block: blockIndex, on: comm)
-        if let result { results[index].append(result) }
+      try clocks.anchor(on: comm)
+      if configuration.checksReference {
+        inputs.prepare(step: configuration.warmupSteps)
+        for (index, runner) in zip(block, runners) {
+          try collectors[index].last!.collectCheck(
+            runner.checkStep(inputs, on: comm), on: comm)
+        }
       }
     }
-    guard comm.rank == 0 else { return nil }
-    return RunResult(
-      cases: results, blockCount: blocks.count, clocksAreAligned: clocksAreAligned)
+    return comm.rank == 0 ? result(isComplete: true) : nil
   }
 
   /// The order of the cases in a round: shuffled, the same on every rank.
@@ -84,12 +120,5 @@ public struct InterleavedRun {
     return (0..<count).sorted {
       random.bits(at: UInt64($0)) < random.bits(at: UInt64($1))
     }
-  }
-
-  /// Whether all ranks read one clock. Collective.
-  private static func clocksAreAligned(_ comm: borrowing Communicator) throws(MPIError) -> Bool {
-    let own = ClockDomain.current.identity
-    let first = try comm.broadcast(own, root: 0)
-    return try comm.allReduce(Int32(own == first ? 1 : 0), .min) == 1
   }
 }

@@ -13,20 +13,21 @@ struct DispatchHandle: ~Copyable {
 
 /// The exchange of one case on one rank: counts, then rows, then results the same way back.
 ///
-/// `MPI_Alltoallv` with one token row as one datatype.
+/// `MPI_Alltoallv` with one token row as one datatype for the rows of other ranks; a rank's own
+/// rows are copied by ``copyOwnRows(_:from:into:)``, apart, so that the copy can be timed apart.
 /// Nothing here allocates after `init`.
 final class RowExchange {
-  /// [R, S] rows from each source rank for each of this rank's slots, of the last dispatch.
-  let receivedPerSlot: UnsafeMutableBufferPointer<Int32>
-  /// Slots of this rank.
-  let localSlotCount: Int
+  /// Rows from each source rank for each of this rank's slots, of the last dispatch.
+  let counts: CountExchange
 
-  private let slotsOfRank: Partition
-  private let slotsFromRank: Partition
+  private let rank: Int
   private var receivePartition: Partition
-  private let rowsPerSource: UnsafeMutableBufferPointer<Int32>
+  private var remoteSends: Partition
+  private var remoteReceives: Partition
   private let wireRow: RowDatatype
   private let combineRow: RowDatatype
+  private let wireRowBytes: Int
+  private let combineRowBytes: Int
 
   /// - Parameters:
   ///   - slotOffsets: [R + 1] slots of rank r are `slotOffsets[r] ..< slotOffsets[r + 1]`.
@@ -35,53 +36,59 @@ final class RowExchange {
   ///   - combineRowBytes: bytes of a result row.
   init(slotOffsets: [Int], rank: Int, wireRowBytes: Int, combineRowBytes: Int) throws(MPIError) {
     let rankCount = slotOffsets.count - 1
-    let localSlots = slotOffsets[rank + 1] - slotOffsets[rank]
-    localSlotCount = localSlots
-    slotsOfRank = try Partition(
-      counts: (0..<rankCount).map { slotOffsets[$0 + 1] - slotOffsets[$0] })
-    slotsFromRank = try Partition(counts: Array(repeating: localSlots, count: rankCount))
+    self.rank = rank
+    counts = try CountExchange(slotOffsets: slotOffsets, rank: rank)
     receivePartition = Partition(peerCount: rankCount)
-    receivedPerSlot = .zeroed(rankCount * localSlots)
-    rowsPerSource = .zeroed(rankCount)
+    remoteSends = receivePartition
+    remoteReceives = receivePartition
+    self.wireRowBytes = wireRowBytes
+    self.combineRowBytes = combineRowBytes
     wireRow = try RowDatatype(byteCount: wireRowBytes)
     combineRow = try RowDatatype(byteCount: combineRowBytes)
   }
 
-  deinit {
-    receivedPerSlot.deallocate()
-    rowsPerSource.deallocate()
-  }
-
-  /// Sends the planned rows to the ranks of their slots. Collective.
+  /// Sends the planned rows of other ranks to them; counts first. Collective.
   ///
   /// Shapes: `rows` [plan.rowCount] wire rows by slot; `result` [received] wire rows by source rank
-  /// and, within a source, by slot.
-  /// - Precondition: `result` has room for every row that the other ranks send here.
+  /// and, within a source, by slot; the place of this rank's own rows stays untouched.
+  /// - Throws: ``ExchangeDisagreement`` where the ranks do not agree on what is to be sent, or where
+  ///   more than `capacity` rows would arrive.
   func dispatch(
-    _ plan: DispatchPlan, rows: UnsafeRawPointer, into result: UnsafeMutableRawPointer,
-    capacity: Int, on comm: borrowing Communicator
-  ) throws(MPIError) -> DispatchHandle {
+    _ plan: DispatchPlan, layer: Int, rows: UnsafeRawPointer,
+    into result: UnsafeMutableRawPointer, capacity: Int, on comm: borrowing Communicator
+  ) throws -> DispatchHandle {
     // Counts per slot, not per rank: the receiver then knows the expert of every row, so no row
     // carries an index.
-    try comm.allToAllV(
-      UnsafeBufferPointer(plan.rowsPerSlot), slotsOfRank, into: receivedPerSlot, slotsFromRank)
-    for source in rowsPerSource.indices {
-      var rows: Int32 = 0
-      for slot in 0..<localSlotCount { rows += receivedPerSlot[source * localSlotCount + slot] }
-      rowsPerSource[source] = rows
+    try counts.exchange(
+      rowsPerSlot: UnsafeBufferPointer(plan.rowsPerSlot), rowsPerRank: plan.sendPartition.counts,
+      layer: layer, on: comm)
+    try receivePartition.setCounts(UnsafeBufferPointer(counts.rowsPerSource))
+    guard receivePartition.total <= capacity else {
+      throw ExchangeDisagreement(
+        description: "rank \(rank) is about to receive \(receivePartition.total) rows in layer "
+          + "\(layer), it has room for \(capacity)")
     }
-    try receivePartition.setCounts(UnsafeBufferPointer(rowsPerSource))
-    precondition(
-      receivePartition.total <= capacity,
-      "\(receivePartition.total) rows arrive, room for \(capacity)")
-    try comm.allToAllV(rows: rows, plan.sendPartition, into: result, receivePartition, row: wireRow)
+    remoteSends.copyParts(of: plan.sendPartition, leavingOut: rank)
+    remoteReceives.copyParts(of: receivePartition, leavingOut: rank)
+    try comm.allToAllV(rows: rows, remoteSends, into: result, remoteReceives, row: wireRow)
     return DispatchHandle(receivedRows: receivePartition.total)
   }
 
-  /// Sends one result per row back to where the row came from. Collective.
+  /// Copies the rows that this rank dispatches to itself. Local.
+  ///
+  /// Buffers as for ``dispatch(_:layer:rows:into:capacity:on:)``, after it.
+  func copyOwnRows(
+    _ plan: DispatchPlan, from rows: UnsafeRawPointer, into result: UnsafeMutableRawPointer
+  ) {
+    copy(
+      plan.sendPartition[rank], of: rows, to: receivePartition[rank], of: result,
+      rowBytes: wireRowBytes)
+  }
+
+  /// Sends one result per row of another rank back to where the row came from. Collective.
   ///
   /// Shapes: `rows` [handle.receivedRows] combine rows in the order in which dispatch delivered;
-  /// `result` [plan.rowCount] combine rows in the order of the plan.
+  /// `result` [plan.rowCount] combine rows in the order of the plan, without the rank's own.
   func combine(
     _ handle: consuming DispatchHandle, _ plan: DispatchPlan, rows: UnsafeRawPointer,
     into result: UnsafeMutableRawPointer, on comm: borrowing Communicator
@@ -89,7 +96,25 @@ final class RowExchange {
     precondition(
       handle.receivedRows == receivePartition.total,
       "the handle is of \(handle.receivedRows) rows, the exchange of \(receivePartition.total)")
-    try comm.allToAllV(
-      rows: rows, receivePartition, into: result, plan.sendPartition, row: combineRow)
+    try comm.allToAllV(rows: rows, remoteReceives, into: result, remoteSends, row: combineRow)
+  }
+
+  /// Copies the results of this rank's own rows. Local.
+  ///
+  /// Buffers as for ``combine(_:_:rows:into:on:)``, after it.
+  func copyOwnResults(
+    _ plan: DispatchPlan, from rows: UnsafeRawPointer, into result: UnsafeMutableRawPointer
+  ) {
+    copy(
+      receivePartition[rank], of: rows, to: plan.sendPartition[rank], of: result,
+      rowBytes: combineRowBytes)
+  }
+
+  private func copy(
+    _ sources: Range<Int>, of rows: UnsafeRawPointer, to targets: Range<Int>,
+    of result: UnsafeMutableRawPointer, rowBytes: Int
+  ) {
+    (result + targets.lowerBound * rowBytes).copyMemory(
+      from: rows + sources.lowerBound * rowBytes, byteCount: sources.count * rowBytes)
   }
 }

@@ -80,11 +80,22 @@ public struct RunConfiguration: Sendable {
     rankOfPosition.map { $0.reduce(0) { $0 + ($1 == Int32(rank) ? 1 : 0) } }.max() ?? 0
   }
 
+  /// Whether some case computes with real weights.
+  var computes: Bool { cases.contains { $0.compute == .real } }
+
   var weights: ModelWeights { ModelWeights(model: model, seed: seed, sharing: weightSharing) }
 }
 
-/// One case of a comparison: where the experts live and how rows travel.
+/// One case of a comparison: where the experts live, how rows travel, what computes.
 public struct RunCase: Sendable {
+  /// How waiting is told from transfer.
+  public enum Timing: String, Sendable, CaseIterable {
+    /// By the entry stamps of all ranks on aligned clocks.
+    case clocks
+    /// By a barrier before every exchange: a cross-check that changes what it measures.
+    case barrier
+  }
+
   /// What tables call it.
   public var name: String
   /// Where the experts live; rows for every layer of the run.
@@ -93,13 +104,23 @@ public struct RunCase: Sendable {
   public var replicaChoice: ReplicaChoice
   /// Format of the rows on the way to the experts.
   public var wire: ElementType
+  /// What stands for expert compute.
+  public var compute: ExpertCompute
+  /// How waiting is told from transfer.
+  public var timing: Timing
+  /// Known delays that are injected.
+  public var disturbance: Disturbance
 
   public init(
-    name: String, placement: ExpertPlacement, replicaChoice: ReplicaChoice, wire: ElementType
+    name: String, placement: ExpertPlacement, replicaChoice: ReplicaChoice, wire: ElementType,
+    compute: ExpertCompute = .real, timing: Timing = .clocks, disturbance: Disturbance = .none
   ) {
     self.name = name
     self.placement = placement
     self.replicaChoice = replicaChoice
     self.wire = wire
+    self.compute = compute
+    self.timing = timing
+    self.disturbance = disturbance
   }
 }

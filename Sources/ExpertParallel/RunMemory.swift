@@ -83,10 +83,11 @@ struct RunMemory {
     let weightLayers = Set(configuration.layers.map(configuration.weights.weightLayer)).count
     let experts = ShardKey.union(of: cases, rank: rank, configuration: configuration).count
     let expertBytes = experts * model.expertParameterCount * elementBytes
-    let sharedBytes =
-      weightLayers * model.sharedExpertCount * model.expertParameterCount * elementBytes
+    let sharedExperts = configuration.computes ? model.sharedExpertCount : 0
+    let sharedBytes = weightLayers * sharedExperts * model.expertParameterCount * elementBytes
     let routerBytes = weightLayers * bufferSizes.logitsPerToken * model.hiddenSize * 4
-    let scratchBytes = max(1, model.sharedExpertCount) * model.expertParameterCount * 4
+    let scratchBytes =
+      configuration.computes ? max(1, sharedExperts) * model.expertParameterCount * 4 : 0
     // The buffers exist beside a copy of the step's inputs, and a plan per case and layer.
     let assignments = bufferSizes.tokens * model.topK
     let inputBytes = bufferSizes.tokens * model.hiddenSize * 4

@@ -8,7 +8,8 @@
 public struct Partition: Equatable, Sendable {
   /// [peers] elements of each part.
   public private(set) var counts: [Int32]
-  /// [peers] first element of each part: the exclusive prefix sum of ``counts``.
+  /// [peers] first element of each part: the exclusive prefix sum of ``counts``, unless a part was
+  /// left out.
   public private(set) var displacements: [Int32]
   /// Elements of all parts.
   public private(set) var total: Int
@@ -51,6 +52,20 @@ public struct Partition: Equatable, Sendable {
     precondition(counts.count == peerCount, "\(counts.count) counts for \(peerCount) peers")
     for peer in counts.indices { self.counts[peer] = counts[peer] }
     try updateDisplacements()
+  }
+
+  /// Takes the parts of another partition, where they lie, with an empty part for `peer`.
+  ///
+  /// Allocates nothing. ``total`` stays that of the other: the parts reach as far.
+  /// - Precondition: as many peers.
+  public mutating func copyParts(of other: Partition, leavingOut peer: Int) {
+    precondition(
+      other.peerCount == peerCount, "parts for \(other.peerCount) peers into \(peerCount)")
+    for index in counts.indices {
+      counts[index] = index == peer ? 0 : other.counts[index]
+      displacements[index] = other.displacements[index]
+    }
+    total = other.total
   }
 
   /// Lets `body` write the counts in place, without allocating. Errors as for arrays.

@@ -27,6 +27,15 @@ public struct PlacementSpec: Sendable, Equatable, CustomStringConvertible {
   /// As it was written; tables call the placement this.
   public let description: String
 
+  /// Experts in blocks of consecutive numbers.
+  public static let contiguous = PlacementSpec()
+
+  private init() {
+    rule = .contiguous
+    extraSlots = 0
+    description = "contiguous"
+  }
+
   /// Whether the placement depends on a load.
   public var needsLoad: Bool {
     switch rule {

@@ -3,20 +3,17 @@
 
 extension CaseRecord {
   /// Waiting or transfer of dispatch and combine together, mean over ranks.
-  func bothExchanges(_ part: KeyPath<ExchangeTime, Double?>) -> Double? {
-    guard let dispatch = dispatchUs[keyPath: part], let combine = combineUs[keyPath: part] else {
-      return nil
-    }
-    return dispatch + combine
+  func bothExchanges(_ part: KeyPath<ExchangeTime, Double>) -> Double {
+    dispatchUs[keyPath: part] + combineUs[keyPath: part]
   }
 }
 
 extension CaseRecord.ExchangeTime {
   /// Waiting or transfer in a table: below the clocks' error it is no number.
   func text(
-    _ part: KeyPath<CaseRecord.ExchangeTime, Double?>, _ unit: Quantity.TimeUnit
+    _ part: KeyPath<CaseRecord.ExchangeTime, Double>, _ unit: Quantity.TimeUnit
   ) -> String {
-    guard let value = self[keyPath: part], let error else { return "n/a" }
+    let value = self[keyPath: part]
     return value == 0 || value > error ? unit.text(value) : "<" + unit.text(error)
   }
 }

@@ -43,16 +43,13 @@ struct Explanation {
     case .some(false): verdict = "no difference from \(first.name)"
     case nil: verdict = "too few steps to tell from \(first.name)"
     }
-    let terms: [(name: String, value: (CaseRecord) -> Double?)] = [
+    let terms: [(name: String, value: (CaseRecord) -> Double)] = [
       ("expert compute (mean rank)", { $0.expertTime.mean }),
       ("transfer", { $0.bothExchanges(\.transfer) }),
       ("waiting for a late rank", { $0.bothExchanges(\.wait) }),
       ("the rest", { $0.restUs }),
     ]
-    let changes = terms.compactMap { term -> (name: String, from: Double, to: Double)? in
-      guard let from = term.value(first), let to = term.value(entry) else { return nil }
-      return (term.name, from, to)
-    }
+    let changes = terms.map { (name: $0.name, from: $0.value(first), to: $0.value(entry)) }
     guard entry.block == first.block,
       let largest = changes.max(by: { abs($0.to - $0.from) < abs($1.to - $1.from) })
     else {

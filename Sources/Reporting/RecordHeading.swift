@@ -29,8 +29,15 @@ struct RecordHeading {
     if machine.functionalOnly {
       lines.append("FUNCTIONAL ONLY, NOT A TIMING: more ranks (times threads) than cores")
     }
-    if machine.clockErrorUs == nil {
-      lines.append("ranks on several clocks: waiting cannot be told from transfer (n/a)")
+    if machine.clocks.count > 1 {
+      lines.append(
+        "\(machine.clocks.count) clocks, aligned to within "
+          + "\(Quantity.fixed(machine.clockErrorUs, 1)) us"
+          + (machine.clocks.allSatisfy(\.verified) ? "" : " (drift not verified: too few anchors)"))
+    }
+    if !record.complete {
+      let rounds = record.groups.reduce(0) { $0 + $1.rounds }
+      lines.append("INCOMPLETE: ended after \(rounds) measured rounds; --resume adds the others")
     }
     if let judged = workload.judgedTokens {
       let uses = Double(workload.tokensPerStep * workload.measuredSteps) / Double(judged)

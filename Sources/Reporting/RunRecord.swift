@@ -17,18 +17,54 @@ public struct RunRecord: Codable, Sendable {
   public var environment: Environment
   public var model: Model
   public var workload: Workload
+  /// Whether every round is there that was asked for; where not, the run was ended early.
+  public var complete: Bool
+  /// Where the samples come from: the first launch, its resumptions, further launches.
+  public var groups: [SampleGroup]
   public var cases: [CaseRecord]
 
   public init(
     created: String, command: [String], environment: Environment, model: Model,
-    workload: Workload, cases: [CaseRecord]
+    workload: Workload, complete: Bool, groups: [SampleGroup], cases: [CaseRecord]
   ) {
     self.created = created
     self.command = command
     self.environment = environment
     self.model = model
     self.workload = workload
+    self.complete = complete
+    self.groups = groups
     self.cases = cases
+  }
+
+  /// Rounds that one launch added.
+  public struct SampleGroup: Codable, Sendable, Equatable {
+    /// Why a group was started.
+    public enum Kind: String, Codable, Sendable {
+      /// The record begins with it.
+      case first
+      /// Adds the rounds that an earlier launch did not finish.
+      case resume
+      /// Repeats the whole measurement.
+      case launch
+    }
+    public var kind: Kind
+    public var created: String
+    /// Measured rounds, over all blocks of cases.
+    public var rounds: Int
+    /// [R] host of each rank.
+    public var hosts: [String]
+    public var clockErrorUs: Double
+
+    public init(
+      kind: Kind, created: String, rounds: Int, hosts: [String], clockErrorUs: Double
+    ) {
+      self.kind = kind
+      self.created = created
+      self.rounds = rounds
+      self.hosts = hosts
+      self.clockErrorUs = clockErrorUs
+    }
   }
 
   /// Where the run took place.
@@ -48,13 +84,18 @@ public struct RunRecord: Codable, Sendable {
     /// Whether a machine had more ranks than cores: its times are no measurement.
     public var functionalOnly: Bool
     public var threads: Int
-    /// Bound on the error of comparing two ranks' clocks; nil where they were not aligned.
-    @ExplicitNull public var clockErrorUs: Double? = nil
+    /// Bound on the error of comparing two ranks' clocks.
+    public var clockErrorUs: Double
+    /// The clock domains of the ranks.
+    public var clocks: [Clock]
+    /// Messages whose send and receive stamps were compared, and those that arrived before they
+    /// were sent by more than the error bounds.
+    public var causality: Causality
 
     public init(
       epsim: String, mpi: String, backend: String, isa: String, ranks: Int,
       nodes: Int, hosts: [String], cores: Int, functionalOnly: Bool, threads: Int,
-      clockErrorUs: Double?
+      clockErrorUs: Double, clocks: [Clock], causality: Causality
     ) {
       self.epsim = epsim
       self.mpi = mpi
@@ -67,6 +108,47 @@ public struct RunRecord: Codable, Sendable {
       self.functionalOnly = functionalOnly
       self.threads = threads
       self.clockErrorUs = clockErrorUs
+      self.clocks = clocks
+      self.causality = causality
+    }
+  }
+
+  /// A clock that ranks share, against that of rank 0.
+  public struct Clock: Codable, Sendable {
+    public var ranks: [Int]
+    /// Clock of rank 0 - this clock at the first anchor, nanoseconds; 0 for rank 0's own.
+    public var offsetNs: Int64
+    /// How much faster rank 0's clock runs, parts per million; nil for its own.
+    @ExplicitNull public var driftPpm: Double? = nil
+    public var errorUs: Double
+    /// How far an anchor lies from the line through its neighbours.
+    public var residualUs: Double
+    /// Whether an anchor between others has confirmed the line.
+    public var verified: Bool
+    public var anchors: Int
+
+    public init(
+      ranks: [Int], offsetNs: Int64, driftPpm: Double?, errorUs: Double, residualUs: Double,
+      verified: Bool, anchors: Int
+    ) {
+      self.ranks = ranks
+      self.offsetNs = offsetNs
+      self.errorUs = errorUs
+      self.residualUs = residualUs
+      self.verified = verified
+      self.anchors = anchors
+      self.driftPpm = driftPpm
+    }
+  }
+
+  /// The outcome of the causality self-test.
+  public struct Causality: Codable, Sendable {
+    public var checks: Int
+    public var violations: Int
+
+    public init(checks: Int, violations: Int) {
+      self.checks = checks
+      self.violations = violations
     }
   }
 

@@ -27,11 +27,11 @@ public struct RunReport {
   }
 
   private var shares: String {
-    var parts = ["expert " + Quantity.percent(entry.shares.expert)]
-    if let transfer = entry.shares.transfer, let wait = entry.shares.wait {
-      parts += ["transfer " + Quantity.percent(transfer), "wait " + Quantity.percent(wait)]
-    }
-    return (parts + ["rest " + Quantity.percent(entry.shares.rest)]).joined(separator: ", ")
+    let shares = entry.shares
+    return [
+      ("expert", shares.expert), ("transfer", shares.transfer), ("wait", shares.wait),
+      ("rest", shares.rest),
+    ].map { "\($0.0) \(Quantity.percent($0.1))" }.joined(separator: ", ")
   }
 
   private func phaseTable(_ unit: Quantity.TimeUnit) -> String {
@@ -73,7 +73,8 @@ public struct RunReport {
     ])
     for (rank, time) in entry.ranks.enumerated() {
       ranks.add([
-        "\(rank)", unit.text(time.expertUs), unit.text(time.dispatchUs), unit.text(time.combineUs),
+        "\(rank)", unit.text(time.expertUs), unit.text(time.dispatchUs.total),
+        unit.text(time.combineUs.total),
         Quantity.grouped(Int(time.rows.rounded())), record.environment.hosts[rank],
       ])
     }

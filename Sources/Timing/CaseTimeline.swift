@@ -1,59 +1,75 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: the stamps of all ranks of one case, and what follows from them.
 
-/// All stamps of one case: every rank, every measured step.
+/// All stamps of one case: every measured step, every rank, on aligned clocks.
 ///
 /// Every figure is reduced over ranks first (maximum or mean), per step; medians over steps come
-/// last. Times are nanoseconds on aligned clocks unless a name says microseconds.
+/// last. Stamps are nanoseconds; times are microseconds.
 public struct CaseTimeline: Sendable {
   public let layout: StampLayout
   public let rankCount: Int
-  public let stepCount: Int
-  /// Whether the ranks' clocks can be compared; where not, waiting cannot be told from transfer.
-  public let clocksAreAligned: Bool
-  /// [rank][step * stampsPerStep + stamp]
-  private let stamps: [[Int64]]
+  /// How waiting is told from transfer.
+  public let timing: ExchangeTiming
+  public private(set) var stepCount = 0
+  /// [steps][R][stampsPerStep]
+  public private(set) var stamps: [Int64] = []
+  /// [steps][R] bound on the error of each rank's aligned clock.
+  public private(set) var clockErrors: [Int64] = []
 
-  /// - Precondition: every rank has the same number of whole steps.
-  public init(layout: StampLayout, stampsOfRank: [[Int64]], clocksAreAligned: Bool) {
+  public init(layout: StampLayout, rankCount: Int, timing: ExchangeTiming = .clocks) {
     self.layout = layout
-    rankCount = stampsOfRank.count
-    let length = stampsOfRank.first?.count ?? 0
-    precondition(
-      stampsOfRank.allSatisfy { $0.count == length } && length % layout.stampsPerStep == 0,
-      "ranks have \(stampsOfRank.map(\.count)) stamps, a step \(layout.stampsPerStep)")
-    stepCount = length / layout.stampsPerStep
-    self.clocksAreAligned = clocksAreAligned
-    stamps = stampsOfRank
+    self.rankCount = rankCount
+    self.timing = timing
   }
 
-  private func stamp(_ rank: Int, _ step: Int, _ index: Int) -> Int64 {
-    stamps[rank][step * layout.stampsPerStep + index]
+  /// Adds a step.
+  ///
+  /// Shapes: `stampsOfRank` [R][stampsPerStep], on aligned clocks; `clockErrors` [R], nanoseconds.
+  public mutating func append(stampsOfRank: [[Int64]], clockErrors errors: [Int64]) {
+    precondition(
+      stampsOfRank.count == rankCount && errors.count == rankCount
+        && stampsOfRank.allSatisfy { $0.count == layout.stampsPerStep },
+      "\(stampsOfRank.map(\.count)) stamps of \(rankCount) ranks, a step has "
+        + "\(layout.stampsPerStep)")
+    for rank in stampsOfRank { stamps += rank }
+    clockErrors += errors
+    stepCount += 1
+  }
+
+  /// One stamp of a layer, nanoseconds.
+  public func stamp(_ stamp: LayerStamp, layer: Int, rank: Int, step: Int) -> Int64 {
+    self.stamp(layout.index(of: stamp, layer: layer), rank, step)
+  }
+
+  /// Start and end of a step on one rank, nanoseconds.
+  public func span(rank: Int, step: Int) -> ClosedRange<Int64> {
+    let start = stamp(0, rank, step)
+    return start...max(start, stamp(layout.stepEnd, rank, step))
+  }
+
+  private func stamp(_ index: Int, _ rank: Int, _ step: Int) -> Int64 {
+    stamps[(step * rankCount + rank) * layout.stampsPerStep + index]
   }
 
   /// Time of each step, microseconds: latest end minus latest start over ranks.
-  ///
-  /// Where clocks are not aligned: the longest step of any rank.
   public func stepTimes() -> [Double] {
     (0..<stepCount).map { step in
-      let starts = (0..<rankCount).map { stamp($0, step, 0) }
-      let ends = (0..<rankCount).map { stamp($0, step, layout.stepEnd) }
-      let time =
-        clocksAreAligned
-        ? ends.max()! - starts.max()! : zip(ends, starts).map { $0 - $1 }.max()!
+      let spans = (0..<rankCount).map { span(rank: $0, step: step) }
+      let time = spans.map(\.upperBound).max()! - spans.map(\.lowerBound).max()!
       return Double(time) / 1000
     }
   }
 
   /// One rank's own time for a step, microseconds.
   public func wallTime(rank: Int, step: Int) -> Double {
-    Double(stamp(rank, step, layout.stepEnd) - stamp(rank, step, 0)) / 1000
+    let span = span(rank: rank, step: step)
+    return Double(span.upperBound - span.lowerBound) / 1000
   }
 
   /// Time of a phase on one rank in one layer of one step, microseconds.
   public func time(of phase: Phase, rank: Int, step: Int, layer: Int) -> Double {
-    let end = layout.end(of: phase, layer: layer)
-    return Double(stamp(rank, step, end) - stamp(rank, step, end - 1)) / 1000
+    let end = stamp(phase.endStamp, layer: layer, rank: rank, step: step)
+    return Double(end - stamp(phase.startStamp, layer: layer, rank: rank, step: step)) / 1000
   }
 
   /// Time of a phase on one rank, summed over the layers of one step, microseconds.
@@ -67,22 +83,14 @@ public struct CaseTimeline: Sendable {
       - Phase.allCases.reduce(0) { $0 + time(of: $1, rank: rank, step: step) }
   }
 
-  /// Waiting and transfer of an exchange per rank, summed over the layers of one step.
-  ///
-  /// Result: [R], microseconds; nil where clocks are not aligned.
-  public func split(_ exchange: Phase.Exchange, step: Int) -> [(wait: Double, transfer: Double)]? {
-    guard clocksAreAligned else { return nil }
-    var sums = [(wait: Double, transfer: Double)](repeating: (0, 0), count: rankCount)
-    for layer in 0..<layout.layerCount {
-      let end = layout.end(of: exchange.phase, layer: layer)
-      let splits = ExchangeSplit.split(
-        entries: (0..<rankCount).map { stamp($0, step, end - 1) },
-        exits: (0..<rankCount).map { stamp($0, step, end) })
-      for (rank, split) in splits.enumerated() {
-        sums[rank].wait += Double(split.wait) / 1000
-        sums[rank].transfer += Double(split.transfer) / 1000
-      }
+  /// The stamps of an exchange on every rank. Shape: [R].
+  public func stamps(of exchange: Phase.Exchange, layer: Int, step: Int) -> [ExchangeStamps] {
+    (0..<rankCount).map { rank in
+      func time(_ name: LayerStamp) -> Int64 { stamp(name, layer: layer, rank: rank, step: step) }
+      return ExchangeStamps(
+        entry: time(exchange.phase.startStamp), entered: time(exchange.enteredStamp),
+        arrived: time(exchange.arrivedStamp), exit: time(exchange.phase.endStamp),
+        clockError: clockErrors[step * rankCount + rank])
     }
-    return sums
   }
 }

@@ -1,30 +1,102 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: how much of an exchange was waiting for a late rank.
 
-/// One exchange of one rank, split into waiting and transfer.
+/// The stamps of one exchange on one rank, nanoseconds on aligned clocks.
+public struct ExchangeStamps: Sendable, Equatable {
+  /// The rank is ready to exchange.
+  public var entry: Int64
+  /// It has left the barrier of barrier timing; follows the entry at once otherwise.
+  public var entered: Int64
+  /// The rows of the other ranks are there.
+  public var arrived: Int64
+  /// Its own rows are copied too.
+  public var exit: Int64
+  /// Bound on the error of this rank's aligned clock.
+  public var clockError: Int64
+
+  public init(entry: Int64, entered: Int64, arrived: Int64, exit: Int64, clockError: Int64) {
+    self.entry = entry
+    self.entered = entered
+    self.arrived = arrived
+    self.exit = exit
+    self.clockError = clockError
+  }
+}
+
+/// How waiting is told from transfer.
+public enum ExchangeTiming: Sendable, Equatable {
+  /// By aligned clocks: waiting ends when the last rank has entered.
+  case clocks
+  /// By a barrier before the exchange, as a cross-check: waiting is the time in the barrier beyond
+  /// the time that a barrier takes where nobody is late, nanoseconds.
+  case barrier(cost: Int64)
+}
+
+/// One exchange of one rank, split into waiting, transfer and the copy of the rank's own rows.
 ///
-/// With E_i the entry and X_i the exit of rank i on aligned clocks and every rank a partner
-/// (`MPI_Alltoallv` blocks on partners without bytes too): T_i = X_i - E_i,
-/// wait_i = min(max_j E_j - E_i, T_i), transfer_i = T_i - wait_i. Transfer is a lower bound for
-/// the time on the wire: early ranks may already transfer among themselves while they wait.
+/// By clocks, with E_i the entry and A_i the arrival of rank i and every rank a partner
+/// (`MPI_Alltoallv` blocks on partners without bytes too): wait_i = min(max_j E_j - E_i, A_i - E_i),
+/// transfer_i = A_i - E_i - wait_i, self copy_i = X_i - A_i. Transfer is a lower bound for the time
+/// on the wire: early ranks may already transfer among themselves while they wait.
 /// Source: "Wait at N x N" of the Scalasca patterns, restricted to entry stamps.
+///
+/// By barrier, with E'_i the exit of the barrier and b its cost: wait_i = max(0, E'_i - E_i - b),
+/// transfer_i = A_i - E'_i; ranks leave a barrier at different times, and that skew bounds the
+/// error of transfer.
 public struct ExchangeSplit: Sendable, Equatable {
   /// Time until the last partner had entered, nanoseconds.
   public let wait: Int64
-  /// Time after that, nanoseconds.
+  /// Time after that until all rows of other ranks were there, nanoseconds.
   public let transfer: Int64
-  /// Both together, nanoseconds; exact, for it is read on one clock.
-  public var total: Int64 { wait + transfer }
+  /// Copy of the rank's own rows, nanoseconds; read on one clock.
+  public let selfCopy: Int64
+  /// Cost of the barrier of barrier timing, nanoseconds.
+  public let barrier: Int64
+  /// Bound on what may belong to transfer instead of wait, or the other way round, nanoseconds.
+  public let error: Int64
+  /// All together, nanoseconds; exact, for it is read on one clock.
+  public var total: Int64 { wait + transfer + selfCopy + barrier }
 
-  /// Splits one exchange of all ranks.
-  ///
-  /// Shapes: `entries` and `exits` [R], nanoseconds on aligned clocks; result [R].
-  public static func split(entries: [Int64], exits: [Int64]) -> [ExchangeSplit] {
-    precondition(entries.count == exits.count, "\(entries.count) entries, \(exits.count) exits")
-    let last = entries.max() ?? 0
-    return zip(entries, exits).map { entry, exit in
-      let wait = min(last - entry, exit - entry)
-      return ExchangeSplit(wait: wait, transfer: exit - entry - wait)
+  /// Splits one exchange of all ranks. Shape: [R], also of the result.
+  public static func split(
+    _ stamps: [ExchangeStamps], timing: ExchangeTiming = .clocks
+  ) -> [ExchangeSplit] {
+    switch timing {
+    case .clocks: byClocks(stamps)
+    case .barrier(let cost): byBarrier(stamps, cost: cost)
     }
+  }
+
+  /// The rank that entered last; the lowest of several.
+  public static func lastRank(_ stamps: [ExchangeStamps]) -> Int {
+    let last = stamps.map(\.entry).max() ?? 0
+    return stamps.firstIndex { $0.entry == last } ?? 0
+  }
+
+  private static func byClocks(_ stamps: [ExchangeStamps]) -> [ExchangeSplit] {
+    let last = stamps.map(\.entry).max() ?? 0
+    return stamps.enumerated().map { rank, own in
+      let wait = min(last - own.entry, own.arrived - own.entry)
+      let others = stamps.indices.lazy.filter { $0 != rank }.map { stamps[$0].clockError }.max()
+      return ExchangeSplit(
+        wait: wait, transfer: own.arrived - own.entry - wait, selfCopy: own.exit - own.arrived,
+        barrier: 0, error: others.map { own.clockError + $0 } ?? 0)
+    }
+  }
+
+  private static func byBarrier(_ stamps: [ExchangeStamps], cost: Int64) -> [ExchangeSplit] {
+    let skew = barrierExitSkew(stamps)
+    return stamps.map { own in
+      let barrier = min(cost, own.entered - own.entry)
+      return ExchangeSplit(
+        wait: own.entered - own.entry - barrier, transfer: own.arrived - own.entered,
+        selfCopy: own.exit - own.arrived, barrier: barrier, error: skew)
+    }
+  }
+
+  /// How far apart the ranks left the barrier, nanoseconds.
+  public static func barrierExitSkew(_ stamps: [ExchangeStamps]) -> Int64 {
+    let exits = stamps.map(\.entered)
+    return (exits.max() ?? 0) - (exits.min() ?? 0)
   }
 }

@@ -43,6 +43,29 @@ public struct Estimate: Sendable, Equatable, Codable {
   }
 }
 
+/// A percentile of samples, given only where the samples reach into its tail.
+public enum Percentile: Double, Sendable {
+  case ninetyFifth = 0.95
+  case ninetyNinth = 0.99
+
+  /// The nearest-rank percentile: the smallest sample that at least this share does not exceed; nil
+  /// where less than one sample lies in the tail (below 20 samples for p95, 100 for p99).
+  public func of(_ samples: [Double]) -> Double? {
+    let tail = (Double(samples.count) * (1 - rawValue)).rounded(toPlaces: 9)
+    guard tail >= 1 else { return nil }
+    let rank = Int((Double(samples.count) * rawValue).rounded(toPlaces: 9).rounded(.up))
+    return samples.sorted()[rank - 1]
+  }
+}
+
+extension Double {
+  /// Rids a product of decimal fractions of its binary dust.
+  fileprivate func rounded(toPlaces places: Int) -> Double {
+    let scale = pow(10, Double(places))
+    return (self * scale).rounded() / scale
+  }
+}
+
 /// How a case compares with the first one, step by step.
 public struct PairedRatio: Sendable, Equatable, Codable {
   /// Median over steps of (this case / first case) with its interval.

@@ -1,39 +1,73 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: the cases that the options ask for.
 
+internal import ExpertParallel
 internal import Kernels
 internal import MoE
 internal import Placement
 
 /// One case as written.
 struct CaseSpec: Equatable {
-  var placement: PlacementSpec
-  var replicaChoice: ReplicaChoice
+  var placement = PlacementSpec.contiguous
+  var replicaChoice = ReplicaChoice.expertRoundRobin
   var wire: ElementType?
+  var compute = Compute.real
+  /// FLOP/s of emulated compute.
+  var expertRate: Double?
+  var timing = RunCase.Timing.clocks
+  var disturbance = Disturbance.none
 
-  /// The cases that the options ask for.
+  /// What stands for expert compute, as it is written.
+  enum Compute: String, CaseIterable {
+    case real, emulated, none
+  }
+
+  /// The options that make cases, as they were given.
+  struct Words {
+    let cases: CaseOptions
+    /// Nil for commands that run nothing.
+    let execution: ExecutionOptions?
+  }
+
+  /// The cases that the options ask for: every combination of their lists, or each `--case`.
+  ///
+  /// - Parameter execution: nil for commands that run nothing: they take no such option.
   /// - Throws: ``InputError`` that names the value and what is accepted.
-  static func all(_ options: CaseOptions) throws -> [CaseSpec] {
-    let placements = try list(options.placement, "placement").map(PlacementSpec.init(parsing:))
-    let choices = try list(options.replicaChoice, "replica-choice").map {
-      try value(ReplicaChoice.self, $0, "replica-choice")
-    }
-    let wires: [ElementType?] =
-      try options.wire.map {
-        try list($0, "wire").map { try value(ElementType.self, $0, "wire") }
-      } ?? [nil]
-    let product = placements.flatMap { placement in
-      choices.flatMap { choice in
-        wires.map { CaseSpec(placement: placement, replicaChoice: choice, wire: $0) }
+  static func all(_ options: CaseOptions, _ execution: ExecutionOptions?) throws -> [CaseSpec] {
+    let words = Words(cases: options, execution: execution)
+    let knobs = execution == nil ? CaseKnob.placing : CaseKnob.all
+    var product = [CaseSpec()]
+    for knob in knobs {
+      guard let text = knob.text(words) else { continue }
+      let words = try list(text, knob.name)
+      product = try product.flatMap { spec in
+        try words.map { word in
+          var spec = spec
+          try knob.set(&spec, word)
+          return spec
+        }
       }
     }
-    guard !options.cases.isEmpty else { return try distinct(product) }
-    guard product.count == 1 else {
-      throw InputError(
-        "--case is given beside lists that make \(product.count) cases; with --case the other "
-          + "options take one value each")
+    var cases = product
+    if !options.cases.isEmpty {
+      guard product.count == 1 else {
+        throw InputError(
+          "--case is given beside lists that make \(product.count) cases; with --case the other "
+            + "options take one value each")
+      }
+      cases = try options.cases.map { try product[0].changed(by: $0, knobs) }
     }
-    return try distinct(options.cases.map { try product[0].changed(by: $0) })
+    if execution?.expertRate != nil, !cases.contains(where: { $0.compute == .emulated }) {
+      throw InputError("--expert-rate is given, but no case has --compute emulated")
+    }
+    try cases.forEach { try $0.requireRate() }
+    return try distinct(cases)
+  }
+
+  private func requireRate() throws {
+    guard compute == .emulated, expertRate == nil else { return }
+    throw InputError(
+      "--compute emulated needs --expert-rate, the FLOP/s of a rank's experts, such as 200G")
   }
 
   private static func distinct(_ cases: [CaseSpec]) throws -> [CaseSpec] {
@@ -44,23 +78,19 @@ struct CaseSpec: Equatable {
   }
 
   /// This case with the options of a `--case` in place of its own.
-  private func changed(by text: String) throws -> CaseSpec {
+  private func changed(by text: String, _ knobs: [CaseKnob]) throws -> CaseSpec {
     var result = self
     for pair in try Self.list(text, "case") {
       let parts = pair.split(separator: "=", maxSplits: 1).map(String.init)
       guard parts.count == 2 else {
         throw InputError("--case \(text): \"\(pair)\" is not KEY=VALUE")
       }
-      switch parts[0] {
-      case "placement": result.placement = try PlacementSpec(parsing: parts[1])
-      case "replica-choice":
-        result.replicaChoice = try Self.value(ReplicaChoice.self, parts[1], "replica-choice")
-      case "wire": result.wire = try Self.value(ElementType.self, parts[1], "wire")
-      default:
+      guard let knob = knobs.first(where: { $0.name == parts[0] }) else {
         throw InputError(
-          "--case \(text): \(parts[0]) is not an option of a case, accepted are placement, "
-            + "replica-choice, wire")
+          "--case \(text): \(parts[0]) is not an option of a case, accepted are "
+            + knobs.map(\.name).joined(separator: ", "))
       }
+      try knob.set(&result, parts[1])
     }
     return result
   }
@@ -92,10 +122,20 @@ extension CaseSpec {
     let isAmbiguous = cases.contains {
       $0.placement.tableName == placement.tableName && $0.placement != placement
     }
-    var parts = [isAmbiguous ? placement.description : placement.tableName]
-    if Set(cases.map(\.replicaChoice)).count > 1 { parts.append(replicaChoice.rawValue) }
-    if Set(cases.map(\.wire)).count > 1 { parts.append(wire?.rawValue ?? "default") }
-    return parts.joined(separator: " ")
+    let first = isAmbiguous ? placement.description : placement.tableName
+    let others = CaseKnob.all.dropFirst().filter { knob in
+      Set(cases.map(knob.word)).count > 1
+    }
+    return ([first] + others.compactMap { $0.namePart(of: self) }).joined(separator: " ")
+  }
+
+  /// What stands for expert compute.
+  var expertCompute: ExpertCompute {
+    switch compute {
+    case .real: .real
+    case .emulated: .emulated(rate: expertRate!)
+    case .none: .none
+    }
   }
 }
 

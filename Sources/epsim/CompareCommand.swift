@@ -27,7 +27,8 @@ struct CompareCommand: DistributedCommand {
       """)
 
   @OptionGroup(title: "Model and workload") var workload: WorkloadOptions
-  @OptionGroup(title: "Placement and exchange") var cases: CaseOptions
+  @OptionGroup(title: "Placement") var cases: CaseOptions
+  @OptionGroup(title: "Exchange, compute and timing") var execution: ExecutionOptions
   @OptionGroup(title: "Run") var run: RunOptions
 
   @Option(
@@ -40,7 +41,8 @@ struct CompareCommand: DistributedCommand {
   func run(arguments: [String], on comm: borrowing Communicator) throws {
     let ranks = try Self.rankCounts(computedRanks)
     let session = try RunSession(
-      workload: workload, cases: cases, run: run, arguments: arguments, on: comm)
+      workload: workload, cases: CaseSpec.all(cases, execution), run: run, arguments: arguments,
+      on: comm)
     guard let record = try session.run(on: comm) else { return }
     if run.json {
       print(try RecordCoding.text(record))

@@ -48,7 +48,7 @@ struct WorkloadOptions: ParsableArguments {
   var seed: UInt64 = 1
 }
 
-/// The cases: where experts live and how rows travel. Comma lists make a case of every combination.
+/// The cases: where experts live. Comma lists make a case of every combination.
 struct CaseOptions: ParsableArguments {
   @Option(
     help: """
@@ -60,15 +60,52 @@ struct CaseOptions: ParsableArguments {
   @Option(help: "Which copy of a replicated expert serves a token: expert-rr, nearest.")
   var replicaChoice = "expert-rr"
 
-  @Option(help: "Format of rows on the way to the experts: f32, bf16. Default: as --dtype.")
-  var wire: String?
-
   @Option(
     name: .customLong("case"),
     help: ArgumentHelp(
       "One case by its own options, such as 'placement=eplb+8,replica-choice=nearest'; repeatable.",
       valueName: "key=value,..."))
   var cases: [String] = []
+}
+
+/// What travels, what computes and what is injected; comma lists make cases as well.
+struct ExecutionOptions: ParsableArguments {
+  @Option(help: "Format of rows on the way to the experts: f32, bf16. Default: as --dtype.")
+  var wire: String?
+
+  @Option(
+    help: """
+      What stands for the experts: real products; emulated, rows travel and the rank sleeps for the \
+      time that --expert-rate gives; none, rows return at once.
+      """)
+  var compute: String?
+
+  @Option(help: "FLOP/s of a rank's experts with --compute emulated, such as 2e11 or 200G.")
+  var expertRate: String?
+
+  @Option(
+    help: """
+      How waiting is told from transfer: clocks, by the aligned entry stamps of all ranks; barrier, \
+      by a barrier before every exchange, a cross-check that changes what it measures.
+      """)
+  var timing: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Keep a rank busy for so long in every layer before it packs.",
+      valueName: "rank:microseconds"))
+  var delay: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Make a rank's experts take so many times as long.", valueName: "rank:factor"))
+  var slow: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Keep every rank busy for a random time up to this in every layer before it packs.",
+      valueName: "microseconds"))
+  var jitter: String?
 }
 
 /// How the run is carried out.

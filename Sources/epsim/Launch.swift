@@ -2,6 +2,7 @@
 // epsim: starts a command on one process or on all ranks, and ends it with the right exit code.
 
 internal import ArgumentParser
+internal import ExpertParallel
 internal import Foundation
 internal import MPI
 internal import MoE
@@ -72,7 +73,8 @@ enum Launch {
       }
       try distributed.run(arguments: shared, on: comm)
       return 0
-    } catch let error as MPIError {
+    } catch let error where error is MPIError || error is ExchangeDisagreement {
+      // The ranks no longer agree on anything: the job is over.
       printError("rank \(comm.rank): \(error)")
       MPIEnvironment.abort(code: 1)
     } catch {

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// epsim: which ranks share a node, a host, a clock and cores.
+// epsim: which ranks share a node, a host and cores.
 
 internal import CostModel
 internal import ExpertParallel
 internal import MPI
-internal import Timing
 
 /// What the ranks of a job run on.
 struct Machine {
@@ -14,8 +13,6 @@ struct Machine {
   let hosts: [String]
   /// Cores of the smallest machine.
   var cores: Int { usableCores.smallest }
-  /// Granularity of the clocks, nanoseconds, the largest over ranks.
-  let clockGranularity: Int64
   private let usableCores: UsableCores
 
   /// Asks every rank. Collective.
@@ -31,7 +28,6 @@ struct Machine {
     hosts = names.map { String(decoding: $0, as: UTF8.self) }
 
     usableCores = try UsableCores(on: comm)
-    clockGranularity = try comm.allReduce(MonotonicClock.measuredGranularity(), .max)
   }
 
   /// Whether some machine has more ranks times threads than cores: times are then no measurement.

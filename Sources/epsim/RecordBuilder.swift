@@ -18,25 +18,48 @@ struct RecordBuilder {
   let result: RunResult
 
   var record: RunRecord {
-    RunRecord(
-      created: ISO8601DateFormatter().string(from: Date()),
-      command: session.arguments,
-      environment: environment, model: model, workload: workload, cases: cases)
+    let created = ISO8601DateFormatter().string(from: Date())
+    let rounds = (0..<result.blockCount).reduce(0) { sum, block in
+      sum + (result.cases[0].first { $0.block == block }?.timeline.stepCount ?? 0)
+    }
+    return RunRecord(
+      created: created, command: session.arguments, environment: environment, model: model,
+      workload: workload, complete: result.isComplete,
+      groups: [
+        RunRecord.SampleGroup(
+          kind: .first, created: created, rounds: rounds, hosts: session.machine.hosts,
+          clockErrorUs: clockError)
+      ], cases: cases)
   }
 
   private var environment: RunRecord.Environment {
     let (machine, kernels) = (session.machine, session.context.environment)
+    let computes = session.configuration.cases.contains { $0.compute == .real }
     return RunRecord.Environment(
       epsim: EPSim.version, mpi: MPIEnvironment.libraryVersion,
       backend: "\(kernels.backend.rawValue) \(kernels.backendVersion)",
       isa: session.instructionSets.joined(separator: " and "), ranks: machine.topology.rankCount,
       nodes: machine.topology.nodeCount, hosts: machine.hosts, cores: machine.cores,
-      functionalOnly: machine.isFunctionalOnly(threads: kernels.threads),
-      threads: kernels.threads, clockErrorUs: result.clocksAreAligned ? clockError : nil)
+      functionalOnly: computes && machine.isFunctionalOnly(threads: kernels.threads),
+      threads: kernels.threads, clockErrorUs: clockError, clocks: clocks,
+      causality: RunRecord.Causality(
+        checks: result.clocks.causality.checks, violations: result.clocks.causality.violations))
   }
 
-  /// Ranks on one clock differ by no more than its granularity.
-  private var clockError: Double { Double(session.machine.clockGranularity) / 1000 }
+  private var clockError: Double { Double(result.clocks.error) / 1000 }
+
+  /// One entry per clock domain; the ranks of one have the same anchors.
+  private var clocks: [RunRecord.Clock] {
+    let summary = result.clocks
+    let domains = Dictionary(grouping: summary.domainOfRank.indices) { summary.domainOfRank[$0] }
+    return domains.sorted { $0.key < $1.key }.map { _, ranks in
+      let clock = summary.alignments[ranks[0]]
+      return RunRecord.Clock(
+        ranks: ranks, offsetNs: clock.anchors.first?.offset ?? 0, driftPpm: clock.driftPPM,
+        errorUs: Double(clock.maximumError) / 1000, residualUs: Double(clock.residual) / 1000,
+        verified: clock.isVerified, anchors: clock.anchors.count)
+    }
+  }
 
   private var model: RunRecord.Model {
     let configuration = session.configuration
@@ -62,8 +85,9 @@ struct RecordBuilder {
   private var cases: [CaseRecord] {
     let bases = Dictionary(
       uniqueKeysWithValues: result.cases[0].map { ($0.block, $0.timeline.stepTimes()) })
-    return result.cases.enumerated().map { index, results in
-      let measured = results[0]
+    return result.cases.enumerated().compactMap { index, results in
+      // A run that ended early has not reached the cases of later blocks.
+      guard let measured = results.first else { return nil }
       return CaseRecord(
         measurement(measured, index: index), base: index == 0 ? nil : bases[measured.block])
     }
@@ -76,14 +100,25 @@ struct RecordBuilder {
     let weightLayers =
       configuration.weightSharing == .shared ? 1 : configuration.layers.count
     return CaseMeasurement(
-      name: measured.name, placement: runCase.placement,
-      placementSpec: spec.placement.description, isFitted: spec.placement.needsLoad,
-      replicaChoice: runCase.replicaChoice,
-      wire: runCase.wire.rawValue, block: measured.block, timeline: measured.timeline,
-      traffic: measured.traffic, digest: measured.digest,
-      referenceError: measured.referenceError, referenceTokens: measured.referenceTokens,
+      name: measured.name, placement: runCase.placement, options: spec.recorded(as: runCase),
+      block: measured.block, timeline: measured.timeline, traffic: measured.traffic,
+      digest: measured.digest, referenceError: measured.referenceError,
+      referenceTokens: measured.referenceTokens,
       rowBytes: (model.hiddenSize * runCase.wire.byteCount, model.hiddenSize * 4),
       expertBytes: model.expertParameterCount * configuration.elementType.byteCount,
-      weightLayerCount: weightLayers, clockErrorUs: clockError)
+      weightLayerCount: weightLayers, groupSteps: [measured.timeline.stepCount],
+      stampCost: session.stampCost)
+  }
+}
+
+extension CaseSpec {
+  /// The option words of the case as they stand in a record.
+  fileprivate func recorded(as runCase: RunCase) -> CaseMeasurement.Options {
+    CaseMeasurement.Options(
+      placement: placement.description, isFitted: placement.needsLoad,
+      replicaChoice: replicaChoice.rawValue, wire: runCase.wire.rawValue,
+      compute: compute.rawValue, expertRate: compute == .emulated ? expertRate : nil,
+      timing: timing.rawValue, delay: delayText, slow: slowText,
+      jitterUs: disturbance.jitterMicroseconds)
   }
 }

@@ -23,16 +23,18 @@ struct RunCommand: DistributedCommand {
       """)
 
   @OptionGroup(title: "Model and workload") var workload: WorkloadOptions
-  @OptionGroup(title: "Placement and exchange") var cases: CaseOptions
+  @OptionGroup(title: "Placement") var cases: CaseOptions
+  @OptionGroup(title: "Exchange, compute and timing") var execution: ExecutionOptions
   @OptionGroup(title: "Run") var run: RunOptions
 
   func run(arguments: [String], on comm: borrowing Communicator) throws {
-    let caseCount = try CaseSpec.all(cases).count
+    let caseCount = try CaseSpec.all(cases, execution).count
     guard caseCount == 1 else {
       throw InputError("run takes one case, the options make \(caseCount); use epsim compare")
     }
     let session = try RunSession(
-      workload: workload, cases: cases, run: run, arguments: arguments, on: comm)
+      workload: workload, cases: CaseSpec.all(cases, execution), run: run, arguments: arguments,
+      on: comm)
     guard let record = try session.run(on: comm) else { return }
     if run.json {
       print(try RecordCoding.text(record))

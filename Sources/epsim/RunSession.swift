@@ -24,14 +24,15 @@ struct RunSession {
   let instructionSets: [String]
   /// The arguments with those of a configuration file in their place.
   let arguments: [String]
+  /// What taking a stamp costs, nanoseconds; measured.
+  let stampCost = SpanRecorder.measuredCost()
   private let options: RunOptions
 
   /// Resolves the options to a configuration. Collective.
   init(
-    workload: WorkloadOptions, cases caseOptions: CaseOptions, run: RunOptions,
+    workload: WorkloadOptions, cases: [CaseSpec], run: RunOptions,
     arguments: [String], on comm: borrowing Communicator
   ) throws {
-    let cases = try CaseSpec.all(caseOptions)
     try Self.check(run)
     try comm.agree(classify: Launch.exitCode) {
       if comm.rank == 0 { try Self.checkOutput(run.output) }
@@ -135,10 +136,16 @@ struct RunSession {
       ? try setup.fittedLoad(
         judgedSteps: run.warmup..<steps, tokensPerStep: tokens, files: files) : nil
     let runCases = try cases.map { spec in
-      RunCase(
+      try requireRanks(of: spec, ranks: ranks)
+      return RunCase(
         name: spec.name(among: cases),
         placement: try setup.place(spec.placement, topology: topology, load: load, files: files),
-        replicaChoice: spec.replicaChoice, wire: spec.wire ?? dtype)
+        replicaChoice: spec.replicaChoice, wire: spec.wire ?? dtype,
+        compute: spec.expertCompute, timing: spec.timing, disturbance: spec.disturbance)
+    }
+    if run.check, let spec = cases.first(where: { $0.compute != .real }) {
+      throw InputError(
+        "--check compares with real experts, which --compute \(spec.compute.rawValue) does not run")
     }
     return RunConfiguration(
       model: setup.model, layers: setup.layers, elementType: dtype, weightSharing: run.weights,
@@ -147,6 +154,17 @@ struct RunSession {
       warmupSteps: run.warmup, measuredSteps: run.steps,
       routing: source.map { .workload($0) } ?? .router, cases: runCases, topology: topology,
       checksReference: run.check, memoryLimit: run.maxMemory.map { Int($0 * 0x1p30) })
+  }
+
+  /// Refuses a disturbance of a rank that does not exist.
+  private static func requireRanks(of spec: CaseSpec, ranks: Int) throws {
+    let disturbed = [
+      ("delay", spec.delayText, spec.disturbance.delay?.rank),
+      ("slow", spec.slowText, spec.disturbance.slowdown?.rank),
+    ]
+    for case (let name, let text?, let rank?) in disturbed where rank >= ranks {
+      throw InputError("--\(name) \(text) is of rank \(rank), accepted are 0 to \(ranks - 1)")
+    }
   }
 
   /// [steps][T]; steps share memory where every step deals its tokens alike.

@@ -27,7 +27,7 @@ struct TrafficCommand: ParsableCommand {
       """)
 
   @OptionGroup(title: "Model and workload") var workload: WorkloadOptions
-  @OptionGroup(title: "Placement and exchange") var cases: CaseOptions
+  @OptionGroup(title: "Placement") var cases: CaseOptions
   @OptionGroup(title: "Machine") var machine: MachineOptions
 
   @Option(
@@ -43,10 +43,7 @@ struct TrafficCommand: ParsableCommand {
 
   mutating func run() throws {
     let topology = try machine.topology()
-    let cases = try CaseSpec.all(self.cases)
-    guard cases.allSatisfy({ $0.wire == nil }) else {
-      throw InputError("--wire changes no counter of traffic, which counts copies; leave it out")
-    }
+    let cases = try CaseSpec.all(self.cases, nil)
     let placements = cases.map(\.placement)
     let files = try InputFiles(WorkloadSetup.requests(workload, placements: placements))
     let setup = try WorkloadSetup(workload, files: files, placements: placements)

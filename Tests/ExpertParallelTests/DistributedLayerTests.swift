@@ -81,12 +81,17 @@ struct DistributedLayerTests {
     guard let result = try Scenario(steps: 3, workload: zipf).run(ranks: ranks) else { return }
     let timeline = result.cases[0][0].timeline
     #expect(timeline.rankCount == ranks && timeline.stepCount == 3)
-    #expect(result.clocksAreAligned)
+    #expect(result.isComplete && result.clocks.causality.violations == 0)
+    let checks = TimelineChecks(timeline, receivesCounts: Array(repeating: true, count: ranks))
+    #expect(checks.backwardStamps == 0 && checks.causalityViolations == 0)
+    #expect(checks.causalityChecks == 3 * 3 * ranks * (ranks - 1))
     for step in 0..<3 {
       #expect(timeline.stepTimes()[step] > 0)
       for rank in 0..<ranks { #expect(timeline.otherTime(rank: rank, step: step) >= 0) }
-      let splits = try #require(timeline.split(.dispatch, step: step))
-      #expect(splits.allSatisfy { $0.wait >= 0 && $0.transfer >= 0 })
+      for exchange in Phase.Exchange.allCases {
+        let times = timeline.times(of: exchange, step: step)
+        #expect(times.allSatisfy { min($0.wait, $0.transfer, $0.selfCopy) >= 0 })
+      }
     }
   }
 

@@ -16,15 +16,25 @@ struct CaseRecordTests {
   /// Both ranks enter dispatch at 4 and leave it at 10. Rank 0 computes 20 and enters combine at
   /// 35, rank 1 computes 60 and enters at 75; both leave combine at 85.
   private func timeline(steps: Int, scale: Int64 = 1000) -> CaseTimeline {
-    let ranks: [[Int64]] = [
-      [0, 0, 1, 2, 4, 10, 11, 31, 34, 35, 85, 90, 90],
-      [0, 0, 1, 2, 4, 10, 11, 71, 74, 75, 85, 90, 90],
-    ]
-    return CaseTimeline(
-      layout: StampLayout(layerCount: 1),
-      stampsOfRank: ranks.map { stamps in
-        (0..<steps).flatMap { step in stamps.map { ($0 + 1000 * Int64(step)) * scale } }
-      }, clocksAreAligned: true)
+    // Ends of the phases; own rows take 2 of the 10 that combine takes after the last entry.
+    let ranks: [[LayerStamp: Int64]] = [31, 71].map { expertEnd in
+      [
+        .layerStart: 0, .begin: 0, .route: 1, .plan: 2, .pack: 4, .dispatchEntered: 4,
+        .dispatchArrived: 10, .dispatch: 10, .group: 11, .expert: expertEnd,
+        .shared: expertEnd + 3, .ungroup: expertEnd + 4, .combineEntered: expertEnd + 4,
+        .combineArrived: 83, .combine: 85, .reduce: 90, .layerEnd: 90,
+      ]
+    }
+    var timeline = CaseTimeline(layout: StampLayout(layerCount: 1), rankCount: 2)
+    for step in 0..<Int64(steps) {
+      timeline.append(
+        stampsOfRank: ranks.map { stamps in
+          ([0] + LayerStamp.allCases.map { stamps[$0]! } + [90]).map {
+            ($0 + 1000 * step) * scale
+          }
+        }, clockErrors: [20, 20])
+    }
+    return timeline
   }
 
   /// Two experts on two ranks; rank 0 sends 3 tokens with top-1: one stays, two leave.
@@ -46,11 +56,13 @@ struct CaseRecordTests {
     let (placement, counters) = try traffic(steps: steps)
     return CaseRecord(
       CaseMeasurement(
-        name: "case", placement: placement, placementSpec: "contiguous", isFitted: false,
-        replicaChoice: .expertRoundRobin, wire: "bf16", block: 0,
+        name: "case", placement: placement,
+        options: CaseMeasurement.Options(
+          placement: "contiguous", isFitted: false, replicaChoice: "expert-rr", wire: "bf16"),
+        block: 0,
         timeline: timeline(steps: steps, scale: scale), traffic: counters, digest: 0xAB,
         referenceError: nil, referenceTokens: 0, rowBytes: (dispatch: 100, combine: 200),
-        expertBytes: 1000, weightLayerCount: 1, clockErrorUs: 0.02),
+        expertBytes: 1000, weightLayerCount: 1, groupSteps: [steps - 1, 1], stampCost: 30),
       base: base)
   }
 
@@ -71,13 +83,38 @@ struct CaseRecordTests {
   func shares() throws {
     let entry = try record(steps: 8)
     #expect(entry.combineUs.total == 30)
-    #expect(entry.combineUs.wait == 20 && entry.combineUs.transfer == 10)
+    #expect(entry.combineUs.wait == 20 && entry.combineUs.transfer == 8)
+    #expect(entry.combineUs.selfCopy == 2 && abs(entry.combineUs.error - 0.04) < 1e-12)
     #expect(entry.dispatchUs.wait == 0 && entry.dispatchUs.transfer == 6)
     #expect(abs(entry.shares.expert - 43.0 / 90) < 1e-12)
-    #expect(abs(entry.shares.wait! - 20.0 / 90) < 1e-12)
-    #expect(abs(entry.shares.transfer! - 16.0 / 90) < 1e-12)
-    let sum = entry.shares.expert + entry.shares.wait! + entry.shares.transfer! + entry.shares.rest
+    #expect(abs(entry.shares.wait - 20.0 / 90) < 1e-12)
+    #expect(abs(entry.shares.transfer - 14.0 / 90) < 1e-12)
+    let sum = entry.shares.expert + entry.shares.wait + entry.shares.transfer + entry.shares.rest
     #expect(abs(sum - 1) < 1e-12)
+  }
+
+  @Test("the late rank is blamed, and efficiencies multiply")
+  func attribution() throws {
+    let entry = try record(steps: 8)
+    #expect(entry.blame.waitingUs == [[0, 0], [40, 0]])
+    #expect(abs(entry.blame.causes[1].expertUs - 20) < 1e-9)
+    #expect(entry.ranks[0].combineUs.wait == 40 && entry.ranks[1].combineUs.wait == 0)
+    let efficiency = entry.efficiency
+    #expect(abs(efficiency.loadBalance - 43.0 / 63) < 1e-12)
+    #expect(abs(efficiency.communication - 63.0 / 90) < 1e-12)
+    #expect(
+      abs(efficiency.loadBalance * efficiency.communication - efficiency.parallel) < 1e-12)
+  }
+
+  @Test("checks, sample groups and percentiles stand in the record")
+  func checks() throws {
+    let entry = try record(steps: 8)
+    #expect(entry.checks.largestGapUs == 0 && entry.checks.causalityViolations == 0)
+    #expect(entry.checks.causalityChecks == 16)
+    #expect(abs(entry.checks.recordingShare - 19 * 0.03 / 90) < 1e-9)
+    #expect(entry.groups.map(\.steps) == [7, 1] && entry.groups[1].medianUs == 90)
+    #expect(entry.stepUs.p95 == nil && entry.stepUs.p99 == nil)
+    #expect(try record(steps: 20).stepUs.p95 == 90)
   }
 
   @Test("copies and bytes are per step and in both directions")
@@ -126,14 +163,15 @@ struct CaseRecordTests {
       created: "", command: [],
       environment: RunRecord.Environment(
         epsim: "", mpi: "", backend: "", isa: "", ranks: 2, nodes: 1, hosts: [],
-        cores: 2, functionalOnly: false, threads: 1, clockErrorUs: nil),
+        cores: 2, functionalOnly: false, threads: 1, clockErrorUs: 0.04,
+        clocks: [], causality: RunRecord.Causality(checks: 0, violations: 0)),
       model: RunRecord.Model(
         name: "", source: "", hiddenSize: 1, expertFfnSize: 1, experts: 2, topK: 1,
         sharedExperts: 0, layers: [0], dtype: "f32", weights: "shared"),
       workload: RunRecord.Workload(
         name: "", kind: "router", tokensPerStep: 3, assignment: "block", fit: "", judged: "",
         judgedTokens: nil, warmupSteps: 0, measuredSteps: 8, seed: 1),
-      cases: cases)
+      complete: true, groups: [], cases: cases)
   }
 
   @Test("a record survives being written and read")

@@ -1,71 +1,82 @@
 // SPDX-License-Identifier: Apache-2.0
-// epsim: tests of stamps, phases and the wait/transfer split.
+// epsim: tests of stamps, phases and the times that follow from them.
 
 import Testing
 import Timing
 
 @Suite struct CaseTimelineTests {
-  let layout = StampLayout(layerCount: 1)
-
-  /// One step of one layer: start, layer start, the ends of ten phases, step end (microseconds).
-  private func stamps(_ ends: [Int64], start: Int64 = 0) -> [Int64] {
-    precondition(ends.count == 10)
-    return ([start, start] + ends + [ends.last!]).map { $0 * 1000 }
-  }
-
   @Test func phasesAndOtherAddUpToTheRanksWallTime() {
-    let timeline = CaseTimeline(
-      layout: layout,
-      stampsOfRank: [
-        [0, 1000, 2000, 3000, 5000, 9000, 10000, 20000, 21000, 22000, 25000, 26000, 30000]
-      ],
-      clocksAreAligned: true)
-    let phases = Phase.allCases.map { timeline.time(of: $0, rank: 0, step: 0) }
+    let one = timeline([stamps([2, 3, 5, 9, 10, 20, 21, 22, 25, 26], start: 1, stepEnd: 30)])
+    let phases = Phase.allCases.map { one.time(of: $0, rank: 0, step: 0) }
     #expect(phases == [1, 1, 2, 4, 1, 10, 1, 1, 3, 1])
-    #expect(timeline.otherTime(rank: 0, step: 0) == 5)
-    #expect(phases.reduce(0, +) + 5 == timeline.wallTime(rank: 0, step: 0))
+    #expect(one.otherTime(rank: 0, step: 0) == 4)
+    #expect(phases.reduce(0, +) + 4 == one.wallTime(rank: 0, step: 0))
   }
 
-  @Test func lateRankMakesTheOtherWait() throws {
-    // Rank 1 enters dispatch 5000 us late; both leave at 6000 us.
-    let early: [Int64] = [1, 2, 10, 6000, 6001, 6002, 6003, 6004, 6010, 6011]
-    let late: [Int64] = [1, 2, 5010, 6000, 6001, 6002, 6003, 6004, 6010, 6011]
-    let timeline = CaseTimeline(
-      layout: layout, stampsOfRank: [stamps(early), stamps(late)], clocksAreAligned: true)
-    let split = try #require(timeline.split(.dispatch, step: 0))
-    #expect(split[0].wait == 5000 && split[0].transfer == 990)
-    #expect(split[1].wait == 0 && split[1].transfer == 990)
-    #expect(try #require(timeline.split(.combine, step: 0))[0].wait == 0)
-  }
-
-  @Test func waitNeverExceedsTheTimeInTheExchange() {
-    // A rank that left before the last one entered waited all its time, not longer.
-    let split = ExchangeSplit.split(entries: [0, 100], exits: [40, 130])
-    #expect(split[0].wait == 40 && split[0].transfer == 0)
-    #expect(split[1].wait == 0 && split[1].transfer == 30)
+  @Test func lateRankMakesTheOtherWait() {
+    // Rank 1 enters dispatch 5000 us late; both leave at 6000 us, after 10 us of own copies.
+    let two = timeline([
+      stamps([1, 2, 10, 6000, 6001, 6002, 6003, 6004, 6014, 6015], selfCopy: 10),
+      stamps([1, 2, 5010, 6000, 6001, 6002, 6003, 6004, 6014, 6015], selfCopy: 10),
+    ])
+    let dispatch = two.times(of: .dispatch, step: 0)
+    #expect(dispatch.map(\.wait) == [5000, 0])
+    #expect(dispatch.map(\.transfer) == [980, 980])
+    #expect(dispatch.map(\.selfCopy) == [10, 10])
+    #expect(dispatch.map(\.total) == [5990, 990])
+    #expect(two.times(of: .combine, step: 0).map(\.wait) == [0, 0])
   }
 
   @Test func stepTimeIsLatestEndMinusLatestStart() {
-    let first = stamps([1, 2, 3, 4, 5, 6, 7, 8, 9, 100], start: 0)
-    let second = stamps([21, 22, 23, 24, 25, 26, 27, 28, 29, 90], start: 20)
-    let ranks = [first, second]
-    #expect(
-      CaseTimeline(layout: layout, stampsOfRank: ranks, clocksAreAligned: true).stepTimes() == [80])
-    let unaligned = CaseTimeline(layout: layout, stampsOfRank: ranks, clocksAreAligned: false)
-    #expect(unaligned.stepTimes() == [100])
-    #expect(unaligned.split(.dispatch, step: 0) == nil)
+    let two = timeline([
+      stamps([1, 2, 3, 4, 5, 6, 7, 8, 9, 100], start: 0),
+      stamps([21, 22, 23, 24, 25, 26, 27, 28, 29, 90], start: 20),
+    ])
+    #expect(two.stepTimes() == [80])
   }
 
-  @Test func recorderKeepsMeasuredStepsAndForgetsWarmUp() {
-    var recorder = SpanRecorder(layout: layout, stepCapacity: 2)
-    for keep in [false, true, false, true] {
-      for _ in 0..<layout.stampsPerStep { recorder.mark() }
-      recorder.finishStep(keep: keep)
+  @Test func stepsOfSeveralGroupsStandSideBySide() {
+    var two = timeline([stamps([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])])
+    // Days later, on another launch: only differences within a step count.
+    let days: Int64 = 300 * 86_400_000_000
+    two.append(
+      stampsOfRank: [stamps((1...10).map { days + 2 * $0 }, start: days)], clockErrors: [7])
+    #expect(two.stepTimes() == [10, 20])
+    #expect(two.time(of: .expert, rank: 0, step: 1) == 2)
+  }
+
+  @Test func recorderTakesEveryStampInOrderAndTellsTheWatchdog() {
+    let heartbeat = Heartbeat()
+    let layout = StampLayout(layerCount: 2)
+    var recorder = SpanRecorder(layout: layout, heartbeat: heartbeat)
+    heartbeat.startStep(5, caseIndex: 3)
+    #expect(heartbeat.position == .stage(.betweenSteps))
+    var progress: Set<Int> = [heartbeat.progress]
+    recorder.startStep()
+    for _ in 0..<2 {
+      for stamp in LayerStamp.allCases {
+        recorder.mark(stamp)
+        progress.insert(heartbeat.progress)
+      }
     }
-    #expect(recorder.stepCount == 2)
-    let kept = recorder.kept()
-    #expect(kept.count == 2 * layout.stampsPerStep)
-    #expect(kept == kept.sorted() && kept[0] > 0)
+    recorder.endStep()
+    #expect(recorder.lastStep() == recorder.lastStep().sorted() && recorder.lastStep()[0] > 0)
+    #expect(progress.count == 1 + 2 * LayerStamp.allCases.count)
+    #expect(
+      heartbeat.position == .step(caseIndex: 3, step: 5, stamps: layout.stampsPerStep))
+    #expect(SpanRecorder.measuredCost() > 0)
+  }
+
+  @Test func positionOfARankNamesLayerAndPhase() throws {
+    let layout = StampLayout(layerCount: 2)
+    #expect(layout.activity(afterStamps: 0) == nil)
+    // The step's start and the stamps of the first layer up to pack: it is in dispatch.
+    let taken = layout.index(of: .pack, layer: 0) + 1
+    #expect(try #require(layout.activity(afterStamps: taken)).phase == .dispatch)
+    let inside = layout.index(of: .combineEntered, layer: 1) + 1
+    let second = try #require(layout.activity(afterStamps: inside))
+    #expect(second.layer == 1 && second.phase == .combine)
+    #expect(layout.activity(afterStamps: layout.stampsPerStep) == nil)
   }
 
   @Test func clockRunsForwardWithinOneDomain() {
@@ -73,5 +84,17 @@ import Timing
     #expect(MonotonicClock.now() >= first)
     #expect(MonotonicClock.measuredGranularity() >= 1)
     #expect(ClockDomain.current == ClockDomain.current)
+  }
+
+  @Test func pausesLastAtLeastTheirTime() {
+    let start = MonotonicClock.now()
+    MonotonicClock.sleep(until: start + 2_000_000)
+    let woken = MonotonicClock.now()
+    #expect(woken >= start + 2_000_000)
+    MonotonicClock.spin(until: woken + 100_000)
+    #expect(MonotonicClock.now() >= woken + 100_000)
+    // A time that has passed is no pause, however long ago.
+    MonotonicClock.sleep(until: 0)
+    MonotonicClock.spin(until: 0)
   }
 }

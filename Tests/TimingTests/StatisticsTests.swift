@@ -39,4 +39,14 @@ import Timing
     #expect(PairedRatio(base, base: base).differs == false)
     #expect(PairedRatio([1, 2], base: [1, 2]).differs == nil)
   }
+
+  @Test func percentilesAreGivenOnlyWhereSamplesReachIntoTheirTail() {
+    let samples = (1...100).map(Double.init).shuffled()
+    #expect(Percentile.ninetyFifth.of(samples) == 95)
+    #expect(Percentile.ninetyNinth.of(samples) == 99)
+    #expect(Percentile.ninetyNinth.of(Array(samples.dropLast())) == nil)
+    #expect(Percentile.ninetyFifth.of((1...20).map(Double.init)) == 19)
+    #expect(Percentile.ninetyFifth.of((1...19).map(Double.init)) == nil)
+    #expect(Percentile.ninetyFifth.of([]) == nil)
+  }
 }

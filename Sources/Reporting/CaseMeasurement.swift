@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: what a case record is made of.
+
+public import Placement
+public import Timing
+
+/// What was measured and counted of a case, with the words of its options.
+public struct CaseMeasurement {
+  public var name: String
+  public var placement: ExpertPlacement
+  public var options: Options
+  public var block: Int
+  public var timeline: CaseTimeline
+  /// Counters over all ranks, one per measured step.
+  public var traffic: [TrafficCounters]
+  public var digest: UInt64
+  public var referenceError: Double?
+  public var referenceTokens: Int
+  /// Bytes of a row to the experts and of a row back.
+  public var rowBytes: (dispatch: Int, combine: Int)
+  /// Packed bytes of one expert.
+  public var expertBytes: Int
+  /// Layers with weights of their own.
+  public var weightLayerCount: Int
+  /// Steps of each sample group, in order; they add up to those of the timeline.
+  public var groupSteps: [Int]
+  /// What a stamp costs, nanoseconds.
+  public var stampCost: Double
+
+  public init(
+    name: String, placement: ExpertPlacement, options: Options, block: Int,
+    timeline: CaseTimeline, traffic: [TrafficCounters], digest: UInt64, referenceError: Double?,
+    referenceTokens: Int, rowBytes: (dispatch: Int, combine: Int), expertBytes: Int,
+    weightLayerCount: Int, groupSteps: [Int], stampCost: Double
+  ) {
+    self.name = name
+    self.placement = placement
+    self.options = options
+    self.block = block
+    self.timeline = timeline
+    self.traffic = traffic
+    self.digest = digest
+    self.referenceError = referenceError
+    self.referenceTokens = referenceTokens
+    self.rowBytes = rowBytes
+    self.expertBytes = expertBytes
+    self.weightLayerCount = weightLayerCount
+    self.groupSteps = groupSteps
+    self.stampCost = stampCost
+  }
+
+  /// The option words of a case as they stand in a record.
+  public struct Options {
+    public var placement: String
+    public var isFitted: Bool
+    public var replicaChoice: String
+    public var wire: String
+    public var compute: String
+    public var expertRate: Double?
+    public var timing: String
+    public var delay: String?
+    public var slow: String?
+    public var jitterUs: Double
+
+    public init(
+      placement: String, isFitted: Bool, replicaChoice: String, wire: String,
+      compute: String = "real", expertRate: Double? = nil, timing: String = "clocks",
+      delay: String? = nil, slow: String? = nil, jitterUs: Double = 0
+    ) {
+      self.placement = placement
+      self.isFitted = isFitted
+      self.replicaChoice = replicaChoice
+      self.wire = wire
+      self.compute = compute
+      self.expertRate = expertRate
+      self.timing = timing
+      self.delay = delay
+      self.slow = slow
+      self.jitterUs = jitterUs
+    }
+  }
+}
