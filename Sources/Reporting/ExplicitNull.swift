@@ -22,3 +22,5 @@ public struct ExplicitNull<Value: Codable & Sendable>: Codable, Sendable {
     }
   }
 }
+
+extension ExplicitNull: Equatable where Value: Equatable {}

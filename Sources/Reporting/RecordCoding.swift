@@ -35,10 +35,15 @@ public enum RecordCoding {
 
   /// Reads a record that this version understands.
   public static func record(from data: Data) throws -> RunRecord {
+    try decode(RunRecord.self, from: data)
+  }
+
+  /// Reads what ``json(_:)`` has written.
+  static func decode<Value: Decodable>(_ type: Value.Type, from data: Data) throws -> Value {
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
     decoder.nonConformingFloatDecodingStrategy = .convertFromString(
       positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
-    return try decoder.decode(RunRecord.self, from: data)
+    return try decoder.decode(type, from: data)
   }
 }

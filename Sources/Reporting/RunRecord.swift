@@ -153,7 +153,7 @@ public struct RunRecord: Codable, Sendable {
   }
 
   /// What was run.
-  public struct Model: Codable, Sendable {
+  public struct Model: Codable, Sendable, Equatable {
     public var name: String
     public var source: String
     public var hiddenSize: Int
@@ -183,7 +183,7 @@ public struct RunRecord: Codable, Sendable {
   }
 
   /// What the tokens did.
-  public struct Workload: Codable, Sendable {
+  public struct Workload: Codable, Sendable, Equatable {
     public var name: String
     /// "trace", "generator" or "router".
     public var kind: String

@@ -5,7 +5,7 @@
 ///
 /// Every figure is reduced over ranks first (maximum or mean), per step; medians over steps come
 /// last. Stamps are nanoseconds; times are microseconds.
-public struct CaseTimeline: Sendable {
+public struct CaseTimeline: Sendable, Equatable {
   public let layout: StampLayout
   public let rankCount: Int
   /// How waiting is told from transfer.
@@ -34,6 +34,18 @@ public struct CaseTimeline: Sendable {
     for rank in stampsOfRank { stamps += rank }
     clockErrors += errors
     stepCount += 1
+  }
+
+  /// Adds the steps of another timeline of the same case; they may be of another launch, for stamps
+  /// are only compared within a step.
+  public mutating func append(contentsOf other: CaseTimeline) {
+    precondition(
+      other.layout == layout && other.rankCount == rankCount,
+      "\(other.rankCount) ranks, \(other.layout.layerCount) layers, after \(rankCount) and "
+        + "\(layout.layerCount)")
+    stamps += other.stamps
+    clockErrors += other.clockErrors
+    stepCount += other.stepCount
   }
 
   /// One stamp of a layer, nanoseconds.

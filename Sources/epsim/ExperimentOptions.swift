@@ -142,6 +142,21 @@ struct RunOptions: ParsableArguments {
   @Option(help: "Folder for record.json; '-' writes none.")
   var output = "results"
 
+  @Flag(help: "Finish the run that left its rounds in --output: add those that are missing.")
+  var resume = false
+
+  @Flag(
+    help: """
+      Repeat the measurement in this launch and add it to the record in --output; \
+      'scripts/launch --launches N' does so N - 1 times.
+      """)
+  var addLaunch = false
+
+  @Option(
+    parsing: .unconditional,
+    help: "Seconds without progress of a rank after which the job is ended; 0 for no limit.")
+  var watchdog = 300.0
+
   @Flag(help: "Print the record as JSON on stdout, and nothing else there.")
   var json = false
 

@@ -12,24 +12,19 @@ internal import Reporting
 internal import Timing
 internal import Workloads
 
-/// Puts together what a run writes down.
+/// Puts together what a run writes down: the samples of all launches, on the machine of this one.
 struct RecordBuilder {
   let session: RunSession
+  /// What this launch knows about clocks and its end.
   let result: RunResult
+  let samples: RunSamples
 
   var record: RunRecord {
-    let created = ISO8601DateFormatter().string(from: Date())
-    let rounds = (0..<result.blockCount).reduce(0) { sum, block in
-      sum + (result.cases[0].first { $0.block == block }?.timeline.stepCount ?? 0)
-    }
-    return RunRecord(
-      created: created, command: session.arguments, environment: environment, model: model,
-      workload: workload, complete: result.isComplete,
-      groups: [
-        RunRecord.SampleGroup(
-          kind: .first, created: created, rounds: rounds, hosts: session.machine.hosts,
-          clockErrorUs: clockError)
-      ], cases: cases)
+    RunRecord(
+      created: samples.groups.last!.created, command: session.arguments,
+      environment: environment, model: session.recordedModel,
+      workload: session.recordedWorkload, complete: result.isComplete, groups: samples.groups,
+      cases: cases)
   }
 
   private var environment: RunRecord.Environment {
@@ -37,8 +32,7 @@ struct RecordBuilder {
     let computes = session.configuration.cases.contains { $0.compute == .real }
     return RunRecord.Environment(
       epsim: EPSim.version, mpi: MPIEnvironment.libraryVersion,
-      backend: "\(kernels.backend.rawValue) \(kernels.backendVersion)",
-      isa: session.instructionSets.joined(separator: " and "), ranks: machine.topology.rankCount,
+      backend: session.backend, isa: session.isa, ranks: machine.topology.rankCount,
       nodes: machine.topology.nodeCount, hosts: machine.hosts, cores: machine.cores,
       functionalOnly: computes && machine.isFunctionalOnly(threads: kernels.threads),
       threads: kernels.threads, clockErrorUs: clockError, clocks: clocks,
@@ -61,52 +55,38 @@ struct RecordBuilder {
     }
   }
 
-  private var model: RunRecord.Model {
-    let configuration = session.configuration
-    let model = configuration.model
-    return RunRecord.Model(
-      name: model.name, source: model.source, hiddenSize: model.hiddenSize,
-      expertFfnSize: model.expertFFNSize, experts: model.expertCount, topK: model.topK,
-      sharedExperts: model.sharedExpertCount, layers: configuration.layers,
-      dtype: configuration.elementType.rawValue, weights: configuration.weightSharing.rawValue)
-  }
-
-  private var workload: RunRecord.Workload {
-    let (setup, configuration) = (session.setup, session.configuration)
-    return RunRecord.Workload(
-      name: setup.options.workload, kind: setup.kind, tokensPerStep: configuration.tokenCount,
-      assignment: setup.options.assignment.rawValue, fit: setup.fitDescription,
-      judged: setup.judgedDescription,
-      judgedTokens: setup.trace == nil ? nil : setup.judgedTokens.count,
-      warmupSteps: configuration.warmupSteps,
-      measuredSteps: configuration.measuredSteps, seed: configuration.seed)
-  }
-
   private var cases: [CaseRecord] {
-    let bases = Dictionary(
-      uniqueKeysWithValues: result.cases[0].map { ($0.block, $0.timeline.stepTimes()) })
-    return result.cases.enumerated().compactMap { index, results in
+    session.configuration.cases.indices.compactMap { index in
       // A run that ended early has not reached the cases of later blocks.
-      guard let measured = results.first else { return nil }
+      guard let measured = samples.first(ofCase: index) else { return nil }
+      // Within a block all cases have the same steps.
+      let base = samples.samples(ofCase: 0, block: measured.block)
       return CaseRecord(
-        measurement(measured, index: index), base: index == 0 ? nil : bases[measured.block])
+        measurement(measured), base: index == 0 ? nil : base?.timeline.stepTimes())
     }
   }
 
-  private func measurement(_ measured: CaseResult, index: Int) -> CaseMeasurement {
+  private func measurement(_ measured: CaseSamples) -> CaseMeasurement {
     let configuration = session.configuration
-    let (runCase, spec) = (configuration.cases[index], session.cases[index])
+    let (runCase, spec) = (
+      configuration.cases[measured.caseIndex], session.cases[measured.caseIndex]
+    )
     let model = configuration.model
     let weightLayers =
       configuration.weightSharing == .shared ? 1 : configuration.layers.count
+    let empty = TrafficCounters(placement: runCase.placement, topology: configuration.topology)
     return CaseMeasurement(
-      name: measured.name, placement: runCase.placement, options: spec.recorded(as: runCase),
-      block: measured.block, timeline: measured.timeline, traffic: measured.traffic,
-      digest: measured.digest, referenceError: measured.referenceError,
+      name: runCase.name, placement: runCase.placement, options: spec.recorded(as: runCase),
+      block: measured.block, timeline: measured.timeline,
+      traffic: measured.traffic.map { values in
+        var counters = empty
+        counters.replaceValues(values)
+        return counters
+      }, digest: measured.digest, referenceError: measured.referenceError,
       referenceTokens: measured.referenceTokens,
       rowBytes: (model.hiddenSize * runCase.wire.byteCount, model.hiddenSize * 4),
       expertBytes: model.expertParameterCount * configuration.elementType.byteCount,
-      weightLayerCount: weightLayers, groupSteps: [measured.timeline.stepCount],
+      weightLayerCount: weightLayers, groupSteps: measured.groupSteps,
       stampCost: session.stampCost)
   }
 }

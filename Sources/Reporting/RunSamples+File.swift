@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: the samples of a run as a file.
+
+internal import Foundation
+internal import MoE
+internal import Timing
+internal import Workloads
+
+/// Container: safetensors. Per case and block three tensors of I64: `stamps` [steps, R, stamps of a
+/// step] nanoseconds on the clock of rank 0, `clock_errors` [steps, R] nanoseconds, `traffic`
+/// [steps, counters]. The metadata entry `epsim` holds everything else as JSON.
+extension RunSamples {
+  /// Name of the file beside `record.json`.
+  public static let fileName = "samples.safetensors"
+
+  private static let schema = "epsim-samples/1"
+
+  /// The metadata entry.
+  private struct Header: Codable {
+    var schema: String
+    var identity: RunIdentity
+    var groups: [RunRecord.SampleGroup]
+    var cases: [Entry]
+
+    struct Entry: Codable {
+      var caseIndex: Int
+      var block: Int
+      var layers: Int
+      var groupSteps: [Int]
+      /// Nanoseconds; nil where waiting is told by clocks.
+      var barrierCost: Int64?
+      var digest: UInt64
+      var referenceError: Double?
+      var referenceTokens: Int
+    }
+  }
+
+  /// The bytes of the file.
+  public func encoded() throws -> [UInt8] {
+    let entries = cases.map { samples in
+      Header.Entry(
+        caseIndex: samples.caseIndex, block: samples.block,
+        layers: samples.timeline.layout.layerCount, groupSteps: samples.groupSteps,
+        barrierCost: samples.timeline.timing.barrierCost, digest: samples.digest,
+        referenceError: samples.referenceError, referenceTokens: samples.referenceTokens)
+    }
+    let header = Header(schema: Self.schema, identity: identity, groups: groups, cases: entries)
+    let contents = cases.flatMap { samples -> [SafetensorsFile.Content] in
+      let timeline = samples.timeline
+      func tensor(_ name: String, _ shape: [Int], _ values: [Int64]) -> SafetensorsFile.Content {
+        SafetensorsFile.Content(
+          name: Self.name(name, samples.caseIndex, samples.block), elementType: .i64,
+          shape: shape, values: values)
+      }
+      let (steps, ranks) = (timeline.stepCount, timeline.rankCount)
+      return [
+        tensor("stamps", [steps, ranks, timeline.layout.stampsPerStep], timeline.stamps),
+        tensor("clock_errors", [steps, ranks], timeline.clockErrors),
+        tensor(
+          "traffic", [steps, samples.traffic.first?.count ?? 0],
+          samples.traffic.flatMap { $0.map(Int64.init) }),
+      ]
+    }
+    let text = try RecordCoding.text(header)
+    return try SafetensorsFile(contents: contents, metadata: ["epsim": text]).encoded()
+  }
+
+  /// Parses a file.
+  ///
+  /// - Parameter name: what the error sentences call it.
+  /// - Throws: ``InputError`` for anything but a file of samples that fit together.
+  public init(bytes: [UInt8], name: String) throws {
+    let file = try SafetensorsFile(bytes: bytes, name: name)
+    guard let text = file.metadata["epsim"],
+      let header = try? RecordCoding.decode(Header.self, from: Data(text.utf8)),
+      header.schema == Self.schema
+    else { throw InputError("\(name) holds no samples of the schema \(Self.schema)") }
+    let cases = try header.cases.map { entry in
+      try Self.samples(entry, of: file, groups: header.groups.count)
+        ?? { () throws in
+          throw InputError(
+            "\(name): the samples of case \(entry.caseIndex) in block \(entry.block) do not fit "
+              + "together; the file was altered")
+        }()
+    }
+    self.init(identity: header.identity, groups: header.groups, cases: cases)
+  }
+
+  /// The samples of one case; nil where sizes or values cannot be.
+  private static func samples(
+    _ entry: Header.Entry, of file: SafetensorsFile, groups: Int
+  ) throws -> CaseSamples? {
+    func tensor(_ name: String) -> (shape: [Int], values: [Int64])? {
+      file.tensor(Self.name(name, entry.caseIndex, entry.block)).flatMap { tensor in
+        tensor.elementType == .i64 ? (tensor.shape, file.integers(tensor)) : nil
+      }
+    }
+    guard let stamps = tensor("stamps"), let errors = tensor("clock_errors"),
+      let traffic = tensor("traffic"), stamps.shape.count == 3, traffic.shape.count == 2,
+      (1...100_000).contains(entry.layers), entry.caseIndex >= 0, entry.block >= 0,
+      entry.groupSteps.count <= groups, entry.groupSteps.allSatisfy({ (0...1 << 32).contains($0) })
+    else { return nil }
+    let layout = StampLayout(layerCount: entry.layers)
+    let (steps, ranks) = (stamps.shape[0], stamps.shape[1])
+    guard ranks > 0, stamps.shape[2] == layout.stampsPerStep, errors.shape == [steps, ranks],
+      traffic.shape[0] == steps, entry.groupSteps.reduce(0, +) == steps,
+      // Sums and differences of these cannot overflow.
+      (stamps.values + errors.values).allSatisfy({ abs($0 >> 1) < 1 << 60 }),
+      errors.values.allSatisfy({ $0 >= 0 }),
+      traffic.values.allSatisfy({ (0...1 << 40).contains($0) })
+    else { return nil }
+    var timeline = CaseTimeline(
+      layout: layout, rankCount: ranks,
+      timing: entry.barrierCost.map { .barrier(cost: max(0, $0 & (1 << 50 - 1))) } ?? .clocks)
+    let rowLength = layout.stampsPerStep
+    for step in 0..<steps {
+      timeline.append(
+        stampsOfRank: (0..<ranks).map { rank in
+          let start = (step * ranks + rank) * rowLength
+          return Array(stamps.values[start..<start + rowLength])
+        }, clockErrors: Array(errors.values[step * ranks..<(step + 1) * ranks]))
+    }
+    let width = traffic.shape[1]
+    var samples = CaseSamples(
+      caseIndex: entry.caseIndex, block: entry.block, timeline: timeline,
+      traffic: (0..<steps).map { traffic.values[$0 * width..<($0 + 1) * width].map(Int.init) },
+      digest: entry.digest, referenceError: entry.referenceError,
+      referenceTokens: entry.referenceTokens)
+    samples.groupSteps = entry.groupSteps
+    return samples
+  }
+
+  private static func name(_ tensor: String, _ caseIndex: Int, _ block: Int) -> String {
+    "case.\(caseIndex).block.\(block).\(tensor)"
+  }
+}
+
+extension SafetensorsFile {
+  /// The elements of an I64 tensor.
+  fileprivate func integers(_ tensor: Tensor) -> [Int64] {
+    buffer[tensor.byteRange].withUnsafeBytes { bytes in
+      (0..<tensor.elementCount).map {
+        Int64(littleEndian: bytes.loadUnaligned(fromByteOffset: 8 * $0, as: Int64.self))
+      }
+    }
+  }
+}
+
+extension ExchangeTiming {
+  /// The cost of a barrier, nanoseconds; nil where waiting is told by clocks.
+  fileprivate var barrierCost: Int64? {
+    if case .barrier(let cost) = self { cost } else { nil }
+  }
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: everything that a run measured, step by step, from which its record is evaluated.
+
+public import Timing
+
+/// The samples of all launches of a run: what a record is evaluated from, and what a later launch
+/// adds to.
+public struct RunSamples: Sendable, Equatable {
+  /// What was run; samples of anything else are not added to these.
+  public var identity: RunIdentity
+  public var groups: [RunRecord.SampleGroup]
+  /// Cases that have steps, in the order of cases, then blocks.
+  public var cases: [CaseSamples]
+
+  public init(identity: RunIdentity, groups: [RunRecord.SampleGroup], cases: [CaseSamples]) {
+    self.identity = identity
+    self.groups = groups
+    self.cases = cases
+  }
+
+  /// The samples of a case in its first block.
+  public func first(ofCase index: Int) -> CaseSamples? { cases.first { $0.caseIndex == index } }
+
+  /// The samples of a case in a block.
+  public func samples(ofCase index: Int, block: Int) -> CaseSamples? {
+    cases.first { $0.caseIndex == index && $0.block == block }
+  }
+
+  /// Measured rounds of a block that the groups from `group` on hold.
+  public func rounds(ofBlock block: Int, fromGroup group: Int = 0) -> Int {
+    samples(ofCase: 0, block: block)?.groupSteps.dropFirst(group).reduce(0, +) ?? 0
+  }
+
+  /// These samples and, as a further group, those of another launch.
+  public func adding(_ launch: RunSamples) -> RunSamples {
+    var result = self
+    result.groups += launch.groups
+    for added in launch.cases {
+      let known = result.cases.firstIndex {
+        $0.caseIndex == added.caseIndex && $0.block == added.block
+      }
+      if let known {
+        result.cases[known].append(added, afterGroups: groups.count)
+      } else {
+        var new = added
+        new.groupSteps = Array(repeating: 0, count: groups.count) + added.groupSteps
+        result.cases.append(new)
+      }
+    }
+    result.cases.sort { ($0.caseIndex, $0.block) < ($1.caseIndex, $1.block) }
+    return result
+  }
+}
+
+/// What was run, as far as samples must agree in it to stand side by side.
+public struct RunIdentity: Codable, Sendable, Equatable {
+  public var model: RunRecord.Model
+  public var workload: RunRecord.Workload
+  public var ranks: Int
+  public var nodes: Int
+  public var backend: String
+  public var isa: String
+  public var threads: Int
+  /// Every case with all its options.
+  public var cases: [String]
+
+  public init(
+    model: RunRecord.Model, workload: RunRecord.Workload, ranks: Int, nodes: Int, backend: String,
+    isa: String, threads: Int, cases: [String]
+  ) {
+    self.model = model
+    self.workload = workload
+    self.ranks = ranks
+    self.nodes = nodes
+    self.backend = backend
+    self.isa = isa
+    self.threads = threads
+    self.cases = cases
+  }
+
+  /// The first thing in which another identity differs, in words; nil where it is the same.
+  public func difference(to other: RunIdentity) -> String? {
+    func differs(_ name: String, _ old: some Equatable, _ new: some Equatable) -> String {
+      "\(name) was \(old) and is \(new)"
+    }
+    if ranks != other.ranks { return differs("the number of ranks", ranks, other.ranks) }
+    if nodes != other.nodes { return differs("the number of nodes", nodes, other.nodes) }
+    if backend != other.backend { return differs("the backend", backend, other.backend) }
+    if isa != other.isa { return differs("the instruction set", isa, other.isa) }
+    if threads != other.threads { return differs("--threads", threads, other.threads) }
+    if model != other.model { return "model, layers, dtype or weights differ" }
+    if workload != other.workload { return "workload, tokens, steps, warm-up or seed differ" }
+    return cases == other.cases ? nil : "the cases differ"
+  }
+}
+
+/// The samples of one case in one block of cases.
+public struct CaseSamples: Sendable, Equatable {
+  public var caseIndex: Int
+  public var block: Int
+  public var timeline: CaseTimeline
+  /// [steps] the counters of each step as one block of numbers, whose layout the placement gives.
+  public var traffic: [[Int]]
+  /// Steps of each group of the run, 0 where the group has none of this case.
+  public var groupSteps: [Int]
+  public var digest: UInt64
+  public var referenceError: Double?
+  public var referenceTokens: Int
+
+  public init(
+    caseIndex: Int, block: Int, timeline: CaseTimeline, traffic: [[Int]], digest: UInt64,
+    referenceError: Double?, referenceTokens: Int
+  ) {
+    self.caseIndex = caseIndex
+    self.block = block
+    self.timeline = timeline
+    self.traffic = traffic
+    groupSteps = [timeline.stepCount]
+    self.digest = digest
+    self.referenceError = referenceError
+    self.referenceTokens = referenceTokens
+  }
+
+  /// Adds the samples of a later launch, which has one group.
+  fileprivate mutating func append(_ other: CaseSamples, afterGroups count: Int) {
+    timeline.append(contentsOf: other.timeline)
+    traffic += other.traffic
+    groupSteps += Array(repeating: 0, count: count - groupSteps.count) + other.groupSteps
+    if let error = other.referenceError {
+      referenceError = max(error, referenceError ?? 0)
+      referenceTokens = other.referenceTokens
+    }
+  }
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: from checked options to the configuration of a run.
+
+internal import CostModel
+internal import ExpertParallel
+internal import Kernels
+internal import MoE
+internal import Placement
+internal import Workloads
+
+extension RunSession {
+  static func context(threads: Int) throws -> KernelContext {
+    guard threads == 1 || Backend.preferred == .oneDNN else {
+      throw InputError("--threads \(threads), the portable kernels accept 1")
+    }
+    do {
+      return try KernelContext(threads: threads)
+    } catch {
+      throw RunFailure("the compute kernels do not start: \(error)")
+    }
+  }
+
+  static func check(_ run: RunOptions) throws {
+    func check(_ name: String, _ value: Int, _ accepted: ClosedRange<Int>) throws {
+      guard accepted.contains(value) else {
+        throw InputError(
+          "--\(name) \(value), accepted are \(accepted.lowerBound) to \(accepted.upperBound)")
+      }
+    }
+    try check("steps", run.steps, 1...100_000)
+    try check("warmup", run.warmup, 0...100_000)
+    try check("threads", run.threads, 1...1024)
+    if let tokens = run.tokens { try check("tokens", tokens, 1...1_048_576) }
+    if let tokens = run.tokensPerRank { try check("tokens-per-rank", tokens, 1...1_048_576) }
+    if run.tokens != nil && run.tokensPerRank != nil {
+      throw InputError("--tokens and --tokens-per-rank are both given, one is accepted")
+    }
+    guard run.watchdog == 0 || (1...1e6).contains(run.watchdog) else {
+      throw InputError("--watchdog \(run.watchdog), accepted are 0 and 1 to 1e6 seconds")
+    }
+    if run.resume && run.addLaunch {
+      throw InputError("--resume and --add-launch are both given, one is accepted")
+    }
+    if let memory = run.maxMemory, !(memory > 0 && memory < 1e9) {
+      throw InputError("--max-memory \(memory), accepted is above 0, in GiB")
+    }
+  }
+
+  static func configuration(
+    _ setup: WorkloadSetup, cases: [CaseSpec], run: RunOptions, files: InputFiles,
+    topology: Topology, supportsBF16: Bool
+  ) throws -> RunConfiguration {
+    let ranks = topology.rankCount
+    let tokens = run.tokensPerRank.map { $0 * ranks } ?? run.tokens ?? 1024
+    guard tokens <= 1_048_576 else {
+      throw InputError("--tokens-per-rank makes \(tokens) tokens, accepted are up to 1048576")
+    }
+    let dtype = try elementType(run.dtype, supportsBF16: supportsBF16)
+    let steps = run.warmup + run.steps
+    let source = setup.source(tokensPerStep: tokens)
+    if source == nil { _ = try SoftmaxTopKRouter(model: setup.model) }
+    let load =
+      cases.contains { $0.placement.needsLoad }
+      ? try setup.fittedLoad(
+        judgedSteps: run.warmup..<steps, tokensPerStep: tokens, files: files) : nil
+    let runCases = try cases.map { spec in
+      try requireRanks(of: spec, ranks: ranks)
+      return RunCase(
+        name: spec.name(among: cases),
+        placement: try setup.place(spec.placement, topology: topology, load: load, files: files),
+        replicaChoice: spec.replicaChoice, wire: spec.wire ?? dtype,
+        compute: spec.expertCompute, timing: spec.timing, disturbance: spec.disturbance)
+    }
+    if run.check, let spec = cases.first(where: { $0.compute != .real }) {
+      throw InputError(
+        "--check compares with real experts, which --compute \(spec.compute.rawValue) does not run")
+    }
+    return RunConfiguration(
+      model: setup.model, layers: setup.layers, elementType: dtype, weightSharing: run.weights,
+      seed: setup.options.seed, tokenCount: tokens,
+      rankOfPosition: try rankOfPosition(setup, tokens: tokens, ranks: ranks, steps: steps),
+      warmupSteps: run.warmup, measuredSteps: run.steps,
+      routing: source.map { .workload($0) } ?? .router, cases: runCases, topology: topology,
+      checksReference: run.check, memoryLimit: run.maxMemory.map { Int($0 * 0x1p30) })
+  }
+
+  /// Refuses a disturbance of a rank that does not exist.
+  private static func requireRanks(of spec: CaseSpec, ranks: Int) throws {
+    let disturbed = [
+      ("delay", spec.delayText, spec.disturbance.delay?.rank),
+      ("slow", spec.slowText, spec.disturbance.slowdown?.rank),
+    ]
+    for case (let name, let text?, let rank?) in disturbed where rank >= ranks {
+      throw InputError("--\(name) \(text) is of rank \(rank), accepted are 0 to \(ranks - 1)")
+    }
+  }
+
+  /// [steps][T]; steps share memory where every step deals its tokens alike.
+  private static func rankOfPosition(
+    _ setup: WorkloadSetup, tokens: Int, ranks: Int, steps: Int
+  ) throws -> [[Int32]] {
+    func deal(_ step: Int) throws -> [Int32] {
+      try setup.rankOfPosition(step: step, tokensPerStep: tokens, rankCount: ranks)
+    }
+    return setup.options.assignment == .sequence
+      ? try (0..<steps).map(deal) : Array(repeating: try deal(0), count: steps)
+  }
+
+  private static func elementType(_ text: String?, supportsBF16: Bool) throws -> ElementType {
+    guard let text else { return supportsBF16 ? .bf16 : .f32 }
+    let type = try CaseSpec.value(ElementType.self, text, "dtype")
+    guard type != .bf16 || supportsBF16 else {
+      throw InputError(
+        "--dtype bf16 is not supported by the backend and CPU of every rank, accepted is f32")
+    }
+    return type
+  }
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: executes a session: continue, run, record.
+
+internal import CostModel
+internal import ExpertParallel
+internal import Foundation
+internal import MPI
+internal import MoE
+internal import Placement
+internal import Reporting
+internal import Timing
+internal import Workloads
+
+extension RunSession {
+  /// Runs all cases and writes the record. Collective.
+  /// - Returns: the record on rank 0; nil on the others.
+  func run(on comm: borrowing Communicator) throws -> RunRecord? {
+    let earlier = try comm.agree(classify: Launch.exitCode) {
+      comm.rank == 0 ? try earlierSamples() : nil
+    }
+    let finished = try comm.broadcast(
+      options.resume ? finishedRounds(of: earlier) : [], root: 0)
+    if comm.rank == 0 { SignalNotice.install() }
+    let heartbeat = Heartbeat()
+    StallAlarm(configuration, rank: comm.rank, limit: options.watchdog).watch(heartbeat)
+
+    let kind: RunRecord.SampleGroup.Kind =
+      options.resume ? .resume : options.addLaunch ? .launch : .first
+    let checkpoint = RunCheckpoint(self, adding: kind, to: earlier)
+    let progress = ProgressLine(isShown: comm.rank == 0)
+    var failure: (any Error)?
+    let result: RunResult?
+    do {
+      defer { progress.finish() }
+      result = try InterleavedRun(configuration, heartbeat: heartbeat).run(
+        on: comm, context: context, finishedRounds: finished, progress: { progress.show($0) },
+        roundFinished: { result in
+          do { try checkpoint.roundFinished(result) } catch { failure = failure ?? error }
+        })
+    }
+    guard let result else { return nil }
+    if let failure { throw failure }
+    try Self.requireCountersMatch(result)
+    let (record, path) = try checkpoint.save(result)
+    if let path, !options.json { Console.note("record: \(path)") }
+    return record
+  }
+
+  /// What earlier launches left in the output folder, where this one adds to it.
+  private func earlierSamples() throws -> RunSamples? {
+    guard options.resume || options.addLaunch else { return nil }
+    let option = options.resume ? "--resume" : "--add-launch"
+    guard options.output != "-" else {
+      throw InputError("\(option) adds to a record, which --output - does not write")
+    }
+    let path = RunCheckpoint.path(in: options.output)
+    guard FileManager.default.fileExists(atPath: path) else {
+      throw InputError("\(option) finds no \(path), which an earlier run would have left")
+    }
+    let samples = try RunSamples(
+      bytes: InputFile.bytes(ofPath: path, kind: "samples"), name: path)
+    if let difference = samples.identity.difference(to: identity) {
+      throw InputError("\(option) cannot add to \(path): \(difference)")
+    }
+    try requireFit(samples, path: path)
+    if options.resume, isComplete(samples) {
+      throw InputError(
+        "all \(configuration.measuredSteps) rounds are in \(path) already, nothing is left for "
+          + "--resume; --add-launch repeats the measurement")
+    }
+    return samples
+  }
+
+  /// Refuses samples whose sizes are not those of this run.
+  private func requireFit(_ samples: RunSamples, path: String) throws {
+    for entry in samples.cases {
+      let expected =
+        configuration.cases.indices.contains(entry.caseIndex)
+        ? TrafficCounters(
+          placement: configuration.cases[entry.caseIndex].placement,
+          topology: configuration.topology
+        ).values.count : -1
+      guard entry.timeline.layout.layerCount == configuration.layers.count,
+        entry.timeline.rankCount == configuration.topology.rankCount,
+        entry.timeline.stepCount > 0, entry.traffic.allSatisfy({ $0.count == expected })
+      else { throw InputError("\(path) does not fit this run, it was altered") }
+    }
+  }
+
+  /// Groups that belong to the launch that was begun last.
+  private func lastLaunch(of samples: RunSamples) -> Int {
+    samples.groups.lastIndex { $0.kind != .resume } ?? 0
+  }
+
+  /// [blocks] measured rounds that the launch begun last has finished.
+  private func finishedRounds(of samples: RunSamples?) -> [Int] {
+    guard let samples else { return [] }
+    let blocks = (samples.cases.map(\.block).max() ?? -1) + 1
+    return (0..<blocks).map {
+      samples.rounds(ofBlock: $0, fromGroup: lastLaunch(of: samples))
+    }
+  }
+
+  /// Whether the launch begun last has finished every round of every case.
+  private func isComplete(_ samples: RunSamples) -> Bool {
+    configuration.cases.indices.allSatisfy { index in
+      samples.cases.contains { entry in
+        entry.caseIndex == index
+          && entry.groupSteps.dropFirst(lastLaunch(of: samples)).reduce(0, +)
+            >= configuration.measuredSteps
+      }
+    }
+  }
+
+  /// The rows that MPI delivered must be those that the counters say.
+  private static func requireCountersMatch(_ result: RunResult) throws {
+    for caseResult in result.cases.flatMap({ $0 }) {
+      for (step, (counters, rows)) in zip(caseResult.traffic, caseResult.receivedRows).enumerated()
+      {
+        for row in counters.placement.layers.indices {
+          let counted = counters.layer(row).receivedPerRank
+          let delivered = rows.map { $0[row] }
+          guard counted == delivered else {
+            throw RunFailure(
+              "case \(caseResult.name), step \(step), layer \(counters.placement.layers[row]): "
+                + "MPI delivered \(delivered) rows, counted were \(counted)")
+          }
+        }
+      }
+    }
+  }
+}

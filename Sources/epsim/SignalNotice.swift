@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: what is said when a run is interrupted or ended by a scheduler.
+
+internal import Foundation
+internal import Synchronization
+
+/// Says on SIGINT and SIGTERM what is left of the run, and ends the process with 128 + signal.
+///
+/// The record of the finished rounds is already on disk: a handler may do little more than write.
+enum SignalNotice {
+  private static let hasRecord = Atomic<Bool>(false)
+
+  private static let withRecord: StaticString =
+    "epsim: ended by a signal; the record holds every finished round, --resume adds the others\n"
+  private static let withoutRecord: StaticString =
+    "epsim: ended by a signal before a round was finished; nothing was recorded\n"
+
+  /// Listens from now on; for the rank that speaks.
+  static func install() {
+    for number in [SIGINT, SIGTERM] {
+      signal(number) { number in
+        let text =
+          SignalNotice.hasRecord.load(ordering: .relaxed)
+          ? SignalNotice.withRecord : SignalNotice.withoutRecord
+        _ = write(STDERR_FILENO, text.utf8Start, text.utf8CodeUnitCount)
+        _exit(128 + number)
+      }
+    }
+  }
+
+  /// A record of this run is on disk.
+  static func recordWritten() { hasRecord.store(true, ordering: .relaxed) }
+}
