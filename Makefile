@@ -16,12 +16,12 @@ BINARIES = $(SCRATCH)/$(CONFIGURATION)
 LAUNCH = scripts/launch $(if $(NP),-n $(NP))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run run-full test soak bench doctor format lint clean
+.PHONY: help setup build run run-full test test-mpich soak dist bench doctor format lint clean
 
 help:
 	@echo 'make TARGET [NP=ranks] [CONFIGURATION=release|debug] [TIMEOUT=seconds]'
 	@echo
-	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  %-11s %s\n", $$1, $$2 }'
 
 setup: ## install the system packages that are missing, check the Swift toolchain
 	@scripts/setup
@@ -40,8 +40,16 @@ run-full: setup ## the main job on the whole trace and all layers, much longer
 test: ## all tests: one process, then mpirun with 2, 3 and 4 ranks
 	@scripts/test
 
+# Ranks of MPICH that share a core wait in a loop and keep each other from working.
+test-mpich: TIMEOUT = 300
+test-mpich: ## all tests with MPICH instead of Open MPI, installed where it is missing
+	@scripts/test-mpich
+
 soak: ## what takes longer: sanitizers, repetition, other libraries
 	@scripts/soak
+
+dist: ## a tarball for machines without Swift; DIST=--portable needs no oneDNN either
+	@scripts/dist $(DIST)
 
 bench: setup ## each phase as a share of its physical limit, on 2 ranks
 	$(SWIFT_BUILD) --product epsim-bench

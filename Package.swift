@@ -13,6 +13,16 @@ let hasOneDNN: Bool = {
     .contains { FileManager.default.fileExists(atPath: $0 + "/oneapi/dnnl/dnnl.h") }
 }()
 
+/// The MPI library, by its name in pkg-config: Open MPI, or MPICH with `EPSIM_MPI=mpich`.
+/// Asked for by name, because plain `mpi` changes with the system's alternatives.
+let mpi: (pkgConfig: String, packages: [String]) = {
+  switch Context.environment["EPSIM_MPI"] ?? "openmpi" {
+  case "openmpi": return ("ompi-c", ["libopenmpi-dev", "openmpi-bin"])
+  case "mpich": return ("mpich", ["libmpich-dev", "mpich"])
+  case let name: fatalError("EPSIM_MPI=\(name) is unknown, accepted are openmpi and mpich")
+  }
+}()
+
 /// Settings of every Swift target.
 let strict: [SwiftSetting] = [
   .enableUpcomingFeature("ExistentialAny"),
@@ -46,7 +56,7 @@ let package = Package(
   targets: [
     // C libraries and the shims that make them importable.
     .systemLibrary(
-      name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev", "openmpi-bin"])]),
+      name: "CMPI", pkgConfig: mpi.pkgConfig, providers: [.apt(mpi.packages)]),
     .target(name: "CMPIShim", dependencies: ["CMPI"]),
     .target(name: "CKernels"),
 

@@ -15,7 +15,8 @@ public struct MPIError: Error, Equatable, CustomStringConvertible {
   public let code: Int
   /// Class of the code: one of the constants `MPI_ERR_...` of the standard.
   public let errorClass: Int
-  /// The library's text for the code, or ours for a count that does not fit.
+  /// One line: the name of the class and the library's text for the code, or our own text for a
+  /// count that does not fit.
   public let message: String
 
   /// `MPI_Send: MPI_ERR_RANK: invalid rank`.
@@ -31,7 +32,7 @@ public struct MPIError: Error, Equatable, CustomStringConvertible {
     // int MPI_Error_class(int errorcode, int *errorclass)
     MPI_Error_class(code, &errorClass)
     self.errorClass = Int(errorClass)
-    self.message = MPIError.text(of: code)
+    self.message = MPIError.line(ofClass: errorClass, text: MPIError.text(of: code))
   }
 
   init(function: StaticString, countOverflow count: Int) {

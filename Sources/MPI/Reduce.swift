@@ -14,6 +14,7 @@ extension Communicator {
   ) throws(MPIError) -> [Element] {
     let count = try narrow("MPI_Reduce", elements.count)
     let rawRoot = try narrow("MPI_Reduce", root)
+    try check("MPI_Reduce", operation, on: Element.self)
     var result = [Element](repeating: .blank, count: rank == root ? elements.count : 0)
     try result.withUnsafeMutableBufferPointer { result throws(MPIError) in
       try elements.withUnsafeBufferPointer { elements throws(MPIError) in
@@ -64,6 +65,7 @@ extension Communicator {
     _ elements: UnsafeMutableBufferPointer<Element>, _ operation: ReductionOperation
   ) throws(MPIError) {
     let count = try narrow("MPI_Allreduce", elements.count)
+    try check("MPI_Allreduce", operation, on: Element.self)
     // int MPI_Allreduce(const void *sendbuf, void *recvbuf, int count, MPI_Datatype datatype,
     //                   MPI_Op op, MPI_Comm comm)
     try check(

@@ -25,4 +25,23 @@ public enum ReductionOperation: Sendable {
     case .logicalOr: cmpi_op(handle: cmpi_lor())
     }
   }
+  /// Whether MPI defines this operation on a datatype.
+  func applies(to datatype: PredefinedDatatype) -> Bool {
+    switch self {
+    case .sum, .min, .max: datatype != .bool
+    case .logicalAnd, .logicalOr: datatype != .float && datatype != .double
+    }
+  }
+}
+
+/// Throws unless the operation is defined on the type.
+///
+/// Asked here and not of the library: MPICH 4.0 does not look, and ends the process in the middle
+/// of the reduction.
+func check<Element: MPIElement>(
+  _ function: StaticString, _ operation: ReductionOperation, on type: Element.Type
+) throws(MPIError) {
+  guard operation.applies(to: Element.datatype) else {
+    throw MPIError(function: function, code: Int32(MPI_ERR_OP))
+  }
 }

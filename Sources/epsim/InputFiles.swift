@@ -26,7 +26,8 @@ struct InputFiles {
   /// Reads files on this process.
   init(_ requests: [Request]) throws {
     for request in requests where bytesOfName[request.name] == nil {
-      bytesOfName[request.name] = try InputFile.bytes(ofPath: request.path, kind: request.kind)
+      bytesOfName[request.name] = try InputFile.bytes(
+        ofPath: Installation.path(of: request.path), kind: request.kind)
     }
   }
 
@@ -50,32 +51,17 @@ struct InputFiles {
   func text(_ name: String) -> String { String(decoding: bytes(name), as: UTF8.self) }
 }
 
-/// Finds the presets that come with epsim.
-enum ModelLibrary {
-  /// The file of a model: a path as it stands, or `models/NAME.yaml` of this installation.
-  /// - Throws: ``InputError`` that lists the presets.
-  static func path(of name: String) throws -> String {
-    if name.contains("/") || name.hasSuffix(".yaml") { return name }
-    for folder in folders() {
-      let path = folder + "/" + name + ".yaml"
-      if FileManager.default.fileExists(atPath: path) { return path }
-    }
-    throw InputError(
-      "model \(name) is unknown, presets are \(try names().joined(separator: ", ")); "
-        + "a path of a preset file is accepted too")
+/// What comes with epsim: the presets in `models/`, the examples.
+enum Installation {
+  /// Where a file is: as written where it exists, else beneath the folder of the installation that
+  /// has it, so that the files of `examples/` find each other from any directory.
+  static func path(of path: String) -> String {
+    guard !path.hasPrefix("/"), !exists(path) else { return path }
+    return folders().map { $0 + "/" + path }.first(where: exists) ?? path
   }
 
-  /// The presets by name.
-  static func names() throws -> [String] {
-    let files = folders().first.map { (try? FileManager.default.contentsOfDirectory(atPath: $0)) }
-    guard let files, let files else {
-      throw InputError("no folder models/ was found; set EPSIM_HOME to the folder that holds it")
-    }
-    return files.filter { $0.hasSuffix(".yaml") }.map { String($0.dropLast(5)) }.sorted()
-  }
-
-  /// `models` in EPSIM_HOME, above the executable, or here.
-  private static func folders() -> [String] {
+  /// EPSIM_HOME, the folders above the executable, and here; those that hold `models/`.
+  static func folders() -> [String] {
     var bases: [String] = []
     if let home = ProcessInfo.processInfo.environment["EPSIM_HOME"] { bases.append(home) }
     var folder = URL(fileURLWithPath: Bundle.main.executablePath ?? CommandLine.arguments[0])
@@ -85,6 +71,37 @@ enum ModelLibrary {
       bases += [folder.path, folder.path + "/share/epsim"]
     }
     bases.append(FileManager.default.currentDirectoryPath)
-    return bases.map { $0 + "/models" }.filter { FileManager.default.fileExists(atPath: $0) }
+    return bases.filter { exists($0 + "/models") }
+  }
+
+  private static func exists(_ path: String) -> Bool {
+    FileManager.default.fileExists(atPath: path)
+  }
+}
+
+/// Finds the presets that come with epsim.
+enum ModelLibrary {
+  /// The file of a model: a path as it stands, or `models/NAME.yaml` of this installation.
+  /// - Throws: ``InputError`` that lists the presets.
+  static func path(of name: String) throws -> String {
+    if name.contains("/") || name.hasSuffix(".yaml") { return name }
+    for folder in Installation.folders() {
+      let path = folder + "/models/" + name + ".yaml"
+      if FileManager.default.fileExists(atPath: path) { return path }
+    }
+    throw InputError(
+      "model \(name) is unknown, presets are \(try names().joined(separator: ", ")); "
+        + "a path of a preset file is accepted too")
+  }
+
+  /// The presets by name.
+  static func names() throws -> [String] {
+    let files = Installation.folders().first.map {
+      try? FileManager.default.contentsOfDirectory(atPath: $0 + "/models")
+    }
+    guard let files, let files else {
+      throw InputError("no folder models/ was found; set EPSIM_HOME to the folder that holds it")
+    }
+    return files.filter { $0.hasSuffix(".yaml") }.map { String($0.dropLast(5)) }.sorted()
   }
 }

@@ -41,7 +41,7 @@ struct JobFailureTests {
       if SharedMPI.world.rank == 1 { preconditionFailure("rank 1 traps") }
       return try SharedMPI.world.barrier()
     }
-    #expect(outcome.exitCode > 128, "\(outcome.error)")
+    #expect(outcome.exitCode > (MPILibrary.isOpenMPI ? 128 : 0), "\(outcome.error)")
     #expect(outcome.seconds < 30)
   }
 
@@ -51,7 +51,9 @@ struct JobFailureTests {
       if SharedMPI.world.rank == 1 { _exit(5) }
       return try SharedMPI.world.barrier()
     }
-    #expect(outcome.exitCode == 5, "\(outcome.error)")
+    // MPICH's launcher may report how it ended the other ranks.
+    if MPILibrary.isOpenMPI { #expect(outcome.exitCode == 5, "\(outcome.error)") }
+    #expect(outcome.exitCode != 0)
     #expect(outcome.seconds < 30)
   }
 

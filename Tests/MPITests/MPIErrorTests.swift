@@ -16,6 +16,7 @@ struct MPIErrorTests {
     try expectOnAllRanks(error?.description.hasPrefix("MPI_Send: MPI_ERR_RANK") == true)
     try expectOnAllRanks(error.map { $0.code != 0 && $0.errorClass != 0 } == true)
     try expectOnAllRanks(error?.isCountOverflow == false)
+    try expectOnAllRanks(error?.message.contains("\n") == false, "a message is one line")
   }
 
   @Test("errors are returned by duplicated and split communicators too")
@@ -28,7 +29,10 @@ struct MPIErrorTests {
     let onNode = #expect(throws: MPIError.self) { try node.send([1], to: node.size) }
     var onPart: MPIError?
     do throws(MPIError) { try part?.send([1], to: node.size) } catch { onPart = error }
-    try expectOnAllRanks(onCopy != nil && onCopy == onNode && onCopy == onPart)
+    // Codes and texts name the call in MPICH; the class is that of the standard.
+    try expectOnAllRanks(
+      onCopy != nil && onCopy?.errorClass == onNode?.errorClass
+        && onCopy?.errorClass == onPart?.errorClass)
   }
 
   @Test("a rank after an error can go on with correct calls")

@@ -79,10 +79,14 @@ struct ReduceTests {
   @Test("an operation that the type does not have is a typed error")
   func wrongOperation() throws {
     let world = SharedMPI.world
-    let error = #expect(throws: MPIError.self) {
-      _ = try world.allReduce([Float(1)], .logicalAnd)
+    let errors = [
+      #expect(throws: MPIError.self) { _ = try world.allReduce([Float(1)], .logicalAnd) },
+      #expect(throws: MPIError.self) { _ = try world.allReduce(true, .sum) },
+      #expect(throws: MPIError.self) { _ = try world.reduce([1.0], .logicalOr, root: 0) },
+    ]
+    for error in errors {
+      try expectOnAllRanks(
+        error?.message.contains("MPI_ERR_OP") == true, "\(String(describing: error))")
     }
-    try expectOnAllRanks(
-      error?.message.contains("MPI_ERR_OP") == true, "\(String(describing: error))")
   }
 }
