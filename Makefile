@@ -40,7 +40,7 @@ run-full: setup ## the main job on the whole trace and all layers, much longer
 run-cluster: setup ## the main job on two emulated nodes, 1 Gbit/s between them (needs root)
 	$(SWIFT_BUILD) --product epsim
 	@scripts/emulated-cluster with --nodes 2 --rate 1gbit --slots 1 -n 2 -- \
-	  $(BINARIES)/epsim compare --config examples/placement.yaml
+	  $(BINARIES)/epsim compare --config examples/placement.yaml --tokens 1024 --steps 8 --warmup 1
 
 test: ## all tests: one process, then mpirun with 2, 3 and 4 ranks
 	@scripts/test
