@@ -16,12 +16,12 @@ BINARIES = $(SCRATCH)/$(CONFIGURATION)
 LAUNCH = scripts/launch $(if $(NP),-n $(NP))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run run-full test test-mpich soak dist bench doctor format lint clean
+.PHONY: help setup build run run-full run-cluster test test-mpich soak dist bench doctor format lint clean
 
 help:
 	@echo 'make TARGET [NP=ranks] [CONFIGURATION=release|debug] [TIMEOUT=seconds]'
 	@echo
-	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  %-11s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
 
 setup: ## install the system packages that are missing, check the Swift toolchain
 	@scripts/setup
@@ -36,6 +36,11 @@ run: setup ## the main job: which placement is fastest on a real trace, in minut
 run-full: setup ## the main job on the whole trace and all layers, much longer
 	$(SWIFT_BUILD) --product epsim
 	@$(LAUNCH) -- $(BINARIES)/epsim compare --config examples/placement-full.yaml
+
+run-cluster: setup ## the main job on two emulated nodes, 1 Gbit/s between them (needs root)
+	$(SWIFT_BUILD) --product epsim
+	@scripts/emulated-cluster with --nodes 2 --rate 1gbit --slots 1 -n 2 -- \
+	  $(BINARIES)/epsim compare --config examples/placement.yaml --tokens 1024 --steps 8 --warmup 1
 
 test: ## all tests: one process, then mpirun with 2, 3 and 4 ranks
 	@scripts/test

@@ -142,6 +142,12 @@ struct RunOptions: ParsableArguments {
   @Option(help: "Folder for record.json; '-' writes none.")
   var output = "results"
 
+  @Option(
+    help: """
+      Write what every rank did when, as a trace that ui.perfetto.dev and chrome://tracing open.
+      """)
+  var timeline: String?
+
   @Flag(help: "Finish the run that left its rounds in --output: add those that are missing.")
   var resume = false
 

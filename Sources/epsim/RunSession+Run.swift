@@ -43,7 +43,27 @@ extension RunSession {
     try Self.requireCountersMatch(result)
     let (record, path) = try checkpoint.save(result)
     if let path, !options.json { Console.note("record: \(path)") }
+    if let path = options.timeline {
+      try writeTimeline(of: result, record: record, to: path)
+      if !options.json { Console.note("timeline: \(path)") }
+    }
     return record
+  }
+
+  /// Draws the measured steps of this launch.
+  private func writeTimeline(of result: RunResult, record: RunRecord, to path: String) throws {
+    let cases = result.cases.flatMap { $0 }.map {
+      TimelineTrace.Case(
+        name: $0.name, layers: configuration.layers, timeline: $0.timeline, traffic: $0.traffic)
+    }
+    do {
+      try TimelineTrace(
+        cases: cases, nodeOfRank: machine.topology.nodeOfRank, hosts: machine.hosts,
+        clocks: record.environment.clocks, clockErrorUs: record.environment.clockErrorUs
+      ).write(to: path)
+    } catch {
+      throw RunFailure("the timeline cannot be written: \(error)")
+    }
   }
 
   /// What earlier launches left in the output folder, where this one adds to it.

@@ -35,7 +35,10 @@ struct RunSession {
   ) throws {
     try Self.check(run)
     try comm.agree(classify: Launch.exitCode) {
-      if comm.rank == 0 { try Self.checkOutput(run.output) }
+      if comm.rank == 0 {
+        try Self.checkOutput(run.output)
+        if let path = run.timeline { try Self.checkTimeline(path) }
+      }
     }
     let files = try InputFiles(on: comm) {
       try WorkloadSetup.requests(workload, placements: cases.map(\.placement))
@@ -84,6 +87,18 @@ struct RunSession {
       isFolder.boolValue, FileManager.default.isWritableFile(atPath: existing.path)
     else {
       throw InputError("--output \(folder) is not a folder that can be made and written to")
+    }
+  }
+
+  /// Refuses a file whose folder is not there, before anything takes long.
+  private static func checkTimeline(_ path: String) throws {
+    let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+    var isFolder: ObjCBool = false
+    guard !path.isEmpty, !path.hasSuffix("/"),
+      !FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) || !isFolder.boolValue,
+      FileManager.default.isWritableFile(atPath: folder)
+    else {
+      throw InputError("--timeline \(path) is not a file in a folder that can be written to")
     }
   }
 }
