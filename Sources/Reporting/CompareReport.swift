@@ -10,7 +10,9 @@ public struct CompareReport {
   public init(_ record: RunRecord) { self.record = record }
 
   public var text: String {
-    let parts = [RecordHeading(record).text, caseTable, termTable] + notes + [explanations]
+    let parts =
+      [RecordHeading(record).text, caseTable, termTable, LaunchSpread(record, unit).text]
+      + notes + [explanations]
     return parts.filter { !$0.isEmpty }.joined(separator: "\n\n")
   }
 
@@ -30,7 +32,8 @@ public struct CompareReport {
     ])
     for entry in record.cases {
       table.add([
-        entry.name, Self.step(entry.stepUs, unit), Self.ratio(entry.ratioToFirst),
+        TextTable.wrapped(entry.name), Self.step(entry.stepUs, unit),
+        Self.ratio(entry.ratioToFirst),
         Quantity.fixed(entry.load.maxOverMean, 3), Quantity.bytes(entry.bytes.offRank.both),
         Quantity.fixed(entry.fanOut.ranks, 2), Quantity.bytes(Double(entry.replicas.extraBytes)),
       ])
@@ -49,7 +52,8 @@ public struct CompareReport {
     ])
     for entry in record.cases {
       table.add([
-        entry.name, unit.text(entry.expertTime.max), unit.text(entry.expertTime.mean),
+        TextTable.wrapped(entry.name), unit.text(entry.expertTime.max),
+        unit.text(entry.expertTime.mean),
         entry.dispatchUs.text(\.wait, unit), entry.dispatchUs.text(\.transfer, unit),
         entry.combineUs.text(\.wait, unit), entry.combineUs.text(\.transfer, unit),
         unit.text(entry.restUs),

@@ -46,7 +46,7 @@ struct Explanation {
     let terms: [(name: String, value: (CaseRecord) -> Double)] = [
       ("expert compute (mean rank)", { $0.expertTime.mean }),
       ("transfer", { $0.bothExchanges(\.transfer) }),
-      ("waiting for a late rank", { $0.bothExchanges(\.wait) }),
+      (Self.waiting, { $0.bothExchanges(\.wait) }),
       ("the rest", { $0.restUs }),
     ]
     let changes = terms.map { (name: $0.name, from: $0.value(first), to: $0.value(entry)) }
@@ -58,7 +58,21 @@ struct Explanation {
     }
     text =
       "\(entry.name): \(verdict); the largest change is in \(largest.name), "
-      + "\(unit.withUnit(largest.from)) to \(unit.withUnit(largest.to)), with load max/mean "
-      + "\(Quantity.fixed(first.load.maxOverMean, 3)) to \(Quantity.fixed(entry.load.maxOverMean, 3))."
+      + "\(unit.withUnit(largest.from)) to \(unit.withUnit(largest.to))"
+      + Self.load(first.load.maxOverMean, entry.load.maxOverMean)
+      + (largest.name == Self.waiting ? Self.culprit(of: entry, unit) : "") + "."
+  }
+
+  private static let waiting = "waiting for a late rank"
+
+  private static func load(_ from: Double, _ to: Double) -> String {
+    let texts = [from, to].map { Quantity.fixed($0, 3) }
+    return texts[0] == texts[1] ? "" : ", with load max/mean \(texts[0]) to \(texts[1])"
+  }
+
+  /// The rank that the others wait for most, and what makes it late.
+  private static func culprit(of entry: CaseRecord, _ unit: Quantity.TimeUnit) -> String {
+    guard let late = entry.blame.lateRanks.first else { return "" }
+    return "; most is for rank \(late.rank), late by \(late.mainCause)"
   }
 }

@@ -17,13 +17,39 @@ public struct RunReport {
 
   public var text: String {
     let unit = Quantity.TimeUnit(fitting: entry.stepUs.median)
+    let attribution = AttributionReport(entry, hosts: record.environment.hosts, unit: unit)
     return [
-      RecordHeading(record).text,
-      "placement \(entry.placement), replica choice \(entry.replicaChoice), wire \(entry.wire)",
-      "step \(CompareReport.step(entry.stepUs, unit)) \(unit.name), median with 95 % interval\n"
-        + "of it " + shares,
-      phaseTable(unit), breakdownTable(unit), figures,
-    ].joined(separator: "\n\n")
+      RecordHeading(record).text, options,
+      "step \(CompareReport.step(entry.stepUs, unit)) \(unit.name), median with 95 % interval"
+        + percentiles(unit) + "\nof it " + shares + "\n" + attribution.efficiencyLine,
+      phaseTable(unit), layerTable(unit), attribution.rankTable, attribution.blameTable,
+      LaunchSpread(record, unit).text, figures + "\n" + attribution.checkLine,
+    ].filter { !$0.isEmpty }.joined(separator: "\n\n")
+  }
+
+  private var options: String {
+    var words = [
+      "placement \(entry.placement)", "replica choice \(entry.replicaChoice)",
+      "wire \(entry.wire)",
+    ]
+    switch entry.compute {
+    case "emulated":
+      words.append(
+        "experts sleep as long as \(Quantity.count(Int(entry.expertRate ?? 0)))FLOP/s take")
+    case "none": words.append("no expert compute")
+    default: break
+    }
+    if entry.timing == "barrier" { words.append("waiting told by barriers") }
+    if let delay = entry.delay { words.append("delay \(delay) us") }
+    if let slow = entry.slow { words.append("slow \(slow)") }
+    if entry.jitterUs > 0 { words.append("jitter \(Quantity.significant(entry.jitterUs)) us") }
+    return Paragraph(words.joined(separator: ", "), indent: 2).text
+  }
+
+  private func percentiles(_ unit: Quantity.TimeUnit) -> String {
+    [("p95", entry.stepUs.p95), ("p99", entry.stepUs.p99)].compactMap { name, value in
+      value.map { ", \(name) \(unit.text($0))" }
+    }.joined()
   }
 
   private var shares: String {
@@ -54,8 +80,7 @@ public struct RunReport {
       + (isFlagged ? "\nother is above 2 %: time is spent outside the phases" : "")
   }
 
-  /// Expert time and waiting per rank and per layer.
-  private func breakdownTable(_ unit: Quantity.TimeUnit) -> String {
+  private func layerTable(_ unit: Quantity.TimeUnit) -> String {
     var table = TextTable([
       ("per layer", .left), ("layer \(unit.name)\nmax over ranks", .right), ("expert\nmax", .right),
       ("expert\nmean", .right), ("load\nmax/mean", .right),
@@ -66,19 +91,7 @@ public struct RunReport {
         unit.text(layer.expertMeanUs), Quantity.fixed(layer.loadMaxOverMean, 3),
       ])
     }
-    var ranks = TextTable([
-      ("per rank", .left), ("expert \(unit.name)", .right), ("dispatch", .right),
-      ("combine", .right),
-      ("rows\nper step", .right), ("host", .left),
-    ])
-    for (rank, time) in entry.ranks.enumerated() {
-      ranks.add([
-        "\(rank)", unit.text(time.expertUs), unit.text(time.dispatchUs.total),
-        unit.text(time.combineUs.total),
-        Quantity.grouped(Int(time.rows.rounded())), record.environment.hosts[rank],
-      ])
-    }
-    return table.text + "\n\n" + ranks.text
+    return table.text
   }
 
   private var figures: String {

@@ -19,11 +19,27 @@ public struct TextTable: Sendable {
     alignments = columns.map(\.alignment)
   }
 
-  /// Adds a row.
+  /// Adds a row. A cell may take several lines; the others then stand beside its first.
   /// - Precondition: one cell per column.
   public mutating func add(_ cells: [String]) {
     precondition(cells.count == header.count, "\(cells.count) cells, \(header.count) columns")
-    rows.append(cells)
+    let lines = cells.map { $0.split(separator: "\n", omittingEmptySubsequences: false) }
+    for line in 0..<(lines.map(\.count).max() ?? 0) {
+      rows.append(lines.map { $0.indices.contains(line) ? String($0[line]) : "" })
+    }
+  }
+
+  /// Words in lines of at most `width` columns, where no word is longer; for the names of cases.
+  static func wrapped(_ text: String, width: Int = 20) -> String {
+    var lines: [String] = []
+    for word in text.split(separator: " ") {
+      if let last = lines.last, last.count + 1 + word.count <= width {
+        lines[lines.count - 1] = last + " " + word
+      } else {
+        lines.append((lines.isEmpty ? "" : "  ") + word)
+      }
+    }
+    return lines.joined(separator: "\n")
   }
 
   /// The table as text, without a trailing newline.
