@@ -136,7 +136,14 @@ final class DistributedLayer {
   private func disturb() {
     runCount += 1
     let delay = runCase.disturbance.delayBeforePack(rank: rank, draw: jitter, index: runCount)
-    if delay > 0 { MonotonicClock.spin(until: MonotonicClock.now() + delay) }
+    guard delay > 0 else { return }
+    let deadline = MonotonicClock.now() + delay
+    // Stand-ins sleep so that many ranks fit on few cores: a busy one would hold up the others.
+    if runCase.compute == .real {
+      MonotonicClock.spin(until: deadline)
+    } else {
+      MonotonicClock.sleep(until: deadline)
+    }
   }
 
   private func route() {

@@ -6,7 +6,8 @@ internal import Timing
 
 /// What a case adds to the time of its ranks.
 public struct Disturbance: Sendable, Equatable {
-  /// Microseconds that a rank is busy in every layer before it packs; booked as pack.
+  /// Microseconds that a rank is busy in every layer before it packs, asleep where its experts are
+  /// stand-ins; booked as pack.
   public struct Delay: Sendable, Equatable {
     public let rank: Int
     public let microseconds: Double

@@ -80,19 +80,22 @@ extension CaseRecord.Efficiency {
 }
 
 extension CaseRecord.BlameTable {
+  /// Means over steps: another rank may be last in every step, and a median would see none of them.
   init(_ timeline: CaseTimeline) {
     let steps = (0..<timeline.stepCount).map { Blame(timeline, step: $0) }
     let ranks = 0..<timeline.rankCount
+    func mean(_ part: (Blame) -> Double) -> Double {
+      steps.reduce(0) { $0 + part($1) } / Double(steps.count)
+    }
     waitingUs = ranks.map { culprit in
-      ranks.map { waiter in timeline.median { steps[$0].waiting[culprit][waiter] } }
+      ranks.map { waiter in mean { $0.waiting[culprit][waiter] } }
     }
     causes = ranks.map { culprit in
-      func mean(_ part: (Blame.Cause) -> Double) -> Double {
-        steps.reduce(0) { $0 + part($1.causes[culprit]) } / Double(steps.count)
-      }
-      return Cause(
-        expertUs: mean(\.expert), packingUs: mean(\.packing), earlierUs: mean(\.earlier),
-        exchanges: mean { Double($0.exchanges) })
+      Cause(
+        expertUs: mean { $0.causes[culprit].expert },
+        packingUs: mean { $0.causes[culprit].packing },
+        earlierUs: mean { $0.causes[culprit].earlier },
+        exchanges: mean { Double($0.causes[culprit].exchanges) })
     }
   }
 }

@@ -76,14 +76,14 @@ extension CaseRecord {
     /// Mean useful time / step time.
     public var parallel: Double
   }
-  /// Who waited for whom, per step.
+  /// Who waited for whom: means per step.
   public struct BlameTable: Codable, Sendable {
-    /// [culprit][waiter] microseconds, median over steps.
+    /// [culprit][waiter] microseconds.
     public var waitingUs: [[Double]]
     /// [R] what made each culprit late.
     public var causes: [Cause]
 
-    /// Against the mean rank, summed over the exchanges in which the rank was last; means per step.
+    /// Against the mean rank, summed over the exchanges in which the rank was last.
     public struct Cause: Codable, Sendable {
       public var expertUs: Double
       public var packingUs: Double

@@ -21,6 +21,7 @@ extension RunSession {
     let finished = try comm.broadcast(
       options.resume ? finishedRounds(of: earlier) : [], root: 0)
     if comm.rank == 0 { SignalNotice.install() }
+    defer { SignalNotice.remove() }
     let heartbeat = Heartbeat()
     StallAlarm(configuration, rank: comm.rank, limit: options.watchdog).watch(heartbeat)
 

@@ -28,6 +28,11 @@ enum SignalNotice {
     }
   }
 
+  /// Listens no longer: a launcher that ends the job because another rank left is no interruption.
+  static func remove() {
+    for number in [SIGINT, SIGTERM] { signal(number, SIG_DFL) }
+  }
+
   /// A record of this run is on disk.
   static func recordWritten() { hasRecord.store(true, ordering: .relaxed) }
 }

@@ -86,7 +86,7 @@ struct ClockTruthTests {
     }.sorted()
     if world.rank == 0 {
       print(
-        "clocks: \(world.size) ranks, \(sync.domainCount) domains, \(bounds.count) anchors;",
+        "truth: \(world.size) ranks, \(sync.domainCount) domains, \(bounds.count) anchors;",
         "bound \(median) median, \(bounds.last!) max;",
         "true error \(errors[errors.count / 2]) median, \(errors.last!) max ns;",
         "\(sync.causality.violations) of \(sync.causality.checks) checks violated;",
@@ -115,7 +115,7 @@ struct ClockTruthTests {
         ],
         environment: [Self.variable: "1", "OMPI_MCA_btl": transport, "OMPI_MCA_pml": "ob1"])
       #expect(outcome.exitCode == 0, "\(outcome.output)\n\(outcome.error)")
-      let line = outcome.output.split(separator: "\n").first { $0.hasPrefix("clocks: ") }
+      let line = outcome.output.split(separator: "\n").first { $0.hasPrefix("truth: ") }
       print(transport, try #require(line, "\(outcome.output)"))
     }
   }

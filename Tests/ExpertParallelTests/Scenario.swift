@@ -38,6 +38,9 @@ struct Scenario {
   var wires: [ElementType]?
   var checksReference = false
   var memoryLimit: Int?
+  var compute = ExpertCompute.real
+  var timing = RunCase.Timing.clocks
+  var disturbance = Disturbance.none
 
   func configuration(ranks: Int) throws -> RunConfiguration {
     let topology = Topology(ranks: ranks, nodes: min(nodes, ranks))
@@ -54,7 +57,7 @@ struct Scenario {
           cases.append(
             RunCase(
               name: "\(text) \(choice) \(wire)", placement: placement, replicaChoice: choice,
-              wire: wire))
+              wire: wire, compute: compute, timing: timing, disturbance: disturbance))
         }
       }
     }

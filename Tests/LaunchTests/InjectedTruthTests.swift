@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: what is injected is found, on the right rank, in the right column.
+
+import Foundation
+import TestSupport
+import Testing
+
+/// What the tests read of a record.
+private struct Record: Decodable {
+  struct Exchange: Decodable {
+    let wait: Double
+  }
+  struct Rank: Decodable {
+    let expert_us: Double
+    let dispatch_us: Exchange
+    let combine_us: Exchange
+  }
+  struct Blame: Decodable {
+    let waiting_us: [[Double]]
+  }
+  struct Case: Decodable {
+    let ranks: [Rank]
+    let blame: Blame
+
+    /// The rank that the others waited for longest.
+    var lateRank: Int {
+      let sums = blame.waiting_us.map { $0.reduce(0, +) }
+      return sums.firstIndex(of: sums.max()!)!
+    }
+  }
+  let cases: [Case]
+}
+
+/// Cases differ in what is injected only, and run interleaved: the undisturbed one is the
+/// reference. Times are compared within one launch, so the speed of the machine does not matter;
+/// a burst of other work does, so a launch is repeated up to twice.
+@Suite("Injected truth", .serialized)
+struct InjectedTruthTests {
+  /// Experts that take milliseconds and are no larger than a cache, balanced but for chance.
+  private static let model = """
+    name: truth
+    source: a test
+    hidden_size: 512
+    expert_ffn_size: 1024
+    experts: 16
+    top_k: 2
+    shared_experts: 0
+    layers: 2
+    dense_layers: 0
+    dense_ffn_size: 1
+    vocabulary_size: 0
+    attention: { kind: none }
+    expert_groups: 1
+    router: { score: softmax, renormalise: false, scaling: 1 }
+    """
+  private static let layers = 2.0
+
+  /// What launches the ranks, and what computes in them.
+  enum Setting: String, CaseIterable, CustomTestStringConvertible {
+    case oneNode = "2 ranks on one node"
+    case twoNodes = "2 ranks on two nodes"
+    case emulated = "8 ranks on one node, emulated compute"
+
+    var testDescription: String { rawValue }
+  }
+
+  private func record(_ setting: Setting, _ injection: [String]) throws -> Record {
+    let file = FileManager.default.temporaryDirectory.appending(path: "epsim-\(UUID()).yaml")
+    try Data(Self.model.utf8).write(to: file)
+    defer { try? FileManager.default.removeItem(at: file) }
+    let tool = [
+      Command.products.appending(path: "epsim").path, "compare", "--model", file.path,
+      "--workload", "uniform", "--tokens", "1024", "--steps", "16", "--computed-ranks", "none",
+      "--output", "-", "--json",
+    ]
+    let outcome =
+      switch setting {
+      case .oneNode:
+        try Command.run("scripts/launch", ["-n", "2", "--timeout", "60", "--"] + tool + injection)
+      case .twoNodes:
+        try Cluster.call(
+          ["with", "--nodes", "2", "--slots", "1", "--clock-offsets", "-n", "2"]
+            + ["--timeout", "60", "--"] + tool + injection)
+      case .emulated:
+        // Sleeps of some 15 ms a layer: the ranks' own work is small beside them.
+        try Command.run(
+          "scripts/launch",
+          ["-n", "8", "--timeout", "60", "--"] + tool
+            + ["--compute", "emulated", "--expert-rate", "50G"] + injection)
+      }
+    try #require(outcome.exitCode == 0, "\(outcome.error)")
+    return try JSONDecoder().decode(Record.self, from: Data(outcome.output.utf8))
+  }
+
+  /// Runs `attempt` until it finds nothing to complain about, at most three times.
+  private func upToThreeTimes(_ attempt: () throws -> [String]) throws {
+    var complaints: [String] = []
+    for _ in 0..<3 {
+      complaints = try attempt()
+      if complaints.isEmpty { return }
+      print("disturbed, once more: \(complaints)")
+    }
+    Issue.record("\(complaints)")
+  }
+
+  private func isPossible(_ setting: Setting) -> Bool {
+    if setting != .twoNodes || Cluster.obstacle == nil { return true }
+    print("skipped on two nodes: namespaces are not permitted on this machine")
+    return false
+  }
+
+  @Test(
+    "a delay of 5000 us in every layer is 5000 us of waiting on the other ranks, within 5 %",
+    arguments: Setting.allCases)
+  func delay(_ setting: Setting) throws {
+    guard isPossible(setting) else { return }
+    try upToThreeTimes {
+      let record = try record(setting, ["--delay", "none,1:5000"])
+      let (plain, delayed) = (record.cases[0], record.cases[1])
+      let injected = 5000 * Self.layers
+      var complaints: [String] = []
+      for (rank, (before, after)) in zip(plain.ranks, delayed.ranks).enumerated() {
+        let added = after.dispatch_us.wait - before.dispatch_us.wait
+        let wanted = rank == 1 ? 0 : injected
+        // The late rank itself waits for nobody there.
+        if rank == 1
+          ? after.dispatch_us.wait > 0.01 * injected
+          : abs(added - wanted) > 0.05 * injected
+        {
+          complaints.append("rank \(rank) waits \(added) us more, injected were \(wanted)")
+        }
+        if abs(after.expert_us / before.expert_us - 1) > 0.05 {
+          complaints.append("experts of rank \(rank): \(before.expert_us) to \(after.expert_us)")
+        }
+      }
+      if delayed.lateRank != 1 { complaints.append("rank \(delayed.lateRank) is blamed") }
+      return complaints
+    }
+  }
+
+  @Test(
+    "a rank that is 1.5 times as slow takes 1.5 times its expert time, the others wait for it",
+    arguments: Setting.allCases)
+  func slow(_ setting: Setting) throws {
+    guard isPossible(setting) else { return }
+    try upToThreeTimes {
+      let record = try record(setting, ["--slow", "none,1:1.5"])
+      let (plain, slowed) = (record.cases[0], record.cases[1])
+      var complaints: [String] = []
+      let ratio = slowed.ranks[1].expert_us / plain.ranks[1].expert_us
+      if abs(ratio / 1.5 - 1) > 0.05 { complaints.append("the slow rank took \(ratio) times") }
+      // Combine starts when the slow rank has computed: that is how long the other waits.
+      let lead = slowed.ranks[1].expert_us - slowed.ranks[0].expert_us
+      let waited = slowed.ranks[0].combine_us.wait
+      if abs(waited / lead - 1) > 0.05 {
+        complaints.append("rank 0 waited \(waited) us, it was \(lead) us ahead")
+      }
+      if slowed.ranks[1].combine_us.wait > 0.01 * lead { complaints.append("rank 1 waited") }
+      if slowed.lateRank != 1 { complaints.append("rank \(slowed.lateRank) is blamed") }
+      return complaints
+    }
+  }
+
+  @Test("jitter makes every rank wait for others, and no rank alone is to blame")
+  func jitter() throws {
+    try upToThreeTimes {
+      let record = try record(.emulated, ["--jitter", "0,8000"])
+      let (plain, shaken) = (record.cases[0], record.cases[1])
+      let blamed = shaken.blame.waiting_us.count { $0.reduce(0, +) > 0 }
+      var complaints: [String] = []
+      for (before, after) in zip(plain.ranks, shaken.ranks)
+      where after.dispatch_us.wait < before.dispatch_us.wait + 2000 {
+        complaints.append("a rank waits \(before.dispatch_us.wait), \(after.dispatch_us.wait)")
+      }
+      if blamed < 3 { complaints.append("only \(blamed) ranks are blamed") }
+      return complaints
+    }
+  }
+}
