@@ -3,8 +3,6 @@
 
 public import Kernels
 public import MPI
-internal import MoE
-internal import Placement
 public import Timing
 
 /// Runs the cases of a configuration.
@@ -55,47 +53,28 @@ public struct InterleavedRun {
     let schedules = blocks.indices.map { block in
       RoundSchedule(
         configuration,
-        finishedRounds: finishedRounds.indices.contains(block)
-          ? finishedRounds[block] : 0)
+        finishedRounds: finishedRounds.indices.contains(block) ? finishedRounds[block] : 0)
     }
     let totalSteps = zip(blocks, schedules).reduce(0) { $0 + $1.0.count * $1.1.rounds.count }
     var finishedSteps = 0
-    var collectors = configuration.cases.map { _ in [CaseCollector]() }
+    var collectors: [(caseIndex: Int, collector: CaseCollector)] = []
     func result(isComplete: Bool) -> RunResult {
       RunResult(
-        cases: collectors.map { $0.filter { $0.stepCount > 0 }.map { $0.result(clocks.current) } },
-        blockCount: blocks.count, isComplete: isComplete, clocks: clocks.summary)
+        cases: configuration.cases.indices.map { index in
+          collectors.filter { $0.caseIndex == index && $0.collector.stepCount > 0 }
+            .map { $0.collector.result(clocks.current) }
+        }, blockCount: blocks.count, isComplete: isComplete, clocks: clocks.summary)
     }
 
-    for (blockIndex, (block, schedule)) in zip(blocks, schedules).enumerated() {
-      heartbeat.enter(.preparing)
-      let runners = try comm.agree {
-        let cases = block.map { configuration.cases[$0] }
-        try shard.hold(
-          ShardKey.union(of: cases[...], rank: comm.rank, configuration: configuration))
-        return try block.map {
-          try CaseRunner(
-            caseIndex: $0, configuration: configuration, rank: comm.rank, shard: shard,
-            buffers: buffers, heartbeat: heartbeat)
-        }
-      }
-      for (index, runner) in zip(block, runners) {
-        collectors[index].append(
-          CaseCollector(
-            runner.runCase, block: blockIndex, layout: runner.recorder.layout,
-            barrierCost: barrierCost))
-      }
-      for round in schedule.rounds {
+    for (number, caseIndices) in blocks.enumerated() {
+      let block = try CaseBlock(
+        number: number, caseIndices: caseIndices, configuration: configuration, shard: shard,
+        buffers: buffers, barrierCost: barrierCost, heartbeat: heartbeat, on: comm)
+      collectors += block.collectors
+      for round in schedules[number].rounds {
         if round.anchorsBefore { try clocks.anchor(on: comm) }
         inputs.prepare(step: round.step)
-        for index in order(of: runners.count, round: round.step) {
-          let collector = collectors[block[index]].last!
-          try runners[index].step(inputs, number: round.step, on: comm)
-          heartbeat.enter(.collecting)
-          if round.takesDigest {
-            try collector.collectDigest(runners[index].digest(inputs), on: comm)
-          }
-          if round.isMeasured { try collector.collectStep(of: runners[index], on: comm) }
+        try block.run(round, inputs, on: comm) {
           finishedSteps += 1
           progress(Progress(finishedSteps: finishedSteps, totalSteps: totalSteps))
         }
@@ -105,20 +84,9 @@ public struct InterleavedRun {
       try clocks.anchor(on: comm)
       if configuration.checksReference {
         inputs.prepare(step: configuration.warmupSteps)
-        for (index, runner) in zip(block, runners) {
-          try collectors[index].last!.collectCheck(
-            runner.checkStep(inputs, on: comm), on: comm)
-        }
+        try block.check(inputs, on: comm)
       }
     }
     return comm.rank == 0 ? result(isComplete: true) : nil
-  }
-
-  /// The order of the cases in a round: shuffled, the same on every rank.
-  private func order(of count: Int, round: Int) -> [Int] {
-    let random = CounterRandom(seed: configuration.seed, 0x0_4DE4, UInt64(round))
-    return (0..<count).sorted {
-      random.bits(at: UInt64($0)) < random.bits(at: UInt64($1))
-    }
   }
 }

@@ -39,6 +39,7 @@ struct RecordHeading {
       let rounds = record.groups.reduce(0) { $0 + $1.rounds }
       lines.append("INCOMPLETE: ended after \(rounds) measured rounds; --resume adds the others")
     }
+    lines += doubts
     if let judged = workload.judgedTokens {
       let uses = Double(workload.tokensPerStep * workload.measuredSteps) / Double(judged)
       // A window that wraps around repeats tokens: the interval then says nothing about them.
@@ -50,6 +51,32 @@ struct RecordHeading {
       }
     }
     return lines.map { Paragraph($0, indent: 2).text }.joined(separator: "\n")
+  }
+
+  /// What the self-tests of the measurement object to.
+  private var doubts: [String] {
+    var doubts: [String] = []
+    let violations =
+      record.environment.causality.violations
+      + record.cases.reduce(0) { $0 + $1.checks.causalityViolations }
+    if violations > 0 {
+      doubts.append(
+        "CLOCKS DISAGREE: \(violations) messages arrived before they were sent, beyond the stated "
+          + "errors; do not trust wait and transfer")
+    }
+    if record.cases.contains(where: { $0.checks.backwardStamps > 0 }) {
+      doubts.append("THE CLOCK WENT BACK within a step; do not trust the times")
+    }
+    // Phases must account for the time of their layers.
+    let leaking = record.cases.filter {
+      ($0.phasesUs["other"]?.mean ?? 0) > 0.02 * $0.stepUs.median
+    }
+    if !leaking.isEmpty {
+      doubts.append(
+        "more than 2 % of the step lies outside the phases: "
+          + leaking.map(\.name).joined(separator: ", "))
+    }
+    return doubts
   }
 
   private var layers: String {

@@ -75,9 +75,7 @@ public struct RunReport {
         Quantity.percent(time.mean / entry.stepUs.median),
       ])
     }
-    let isFlagged = (entry.phasesUs["other"]?.mean ?? 0) > 0.02 * entry.stepUs.median
     return table.text
-      + (isFlagged ? "\nother is above 2 %: time is spent outside the phases" : "")
   }
 
   private func layerTable(_ unit: Quantity.TimeUnit) -> String {

@@ -66,7 +66,10 @@ struct DoctorCommand: ParsableCommand {
   }
 
   private static func launcher() -> Finding {
-    let names = ["mpirun.openmpi", "mpirun", "mpiexec"]
+    let isMPICH = MPIEnvironment.libraryVersion.contains("MPICH")
+    let names =
+      isMPICH
+      ? ["mpiexec.mpich", "mpiexec", "mpirun"] : ["mpirun.openmpi", "mpirun", "mpiexec"]
     let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
     for name in names {
       for folder in folders where FileManager.default.isExecutableFile(atPath: "\(folder)/\(name)")
@@ -75,8 +78,8 @@ struct DoctorCommand: ParsableCommand {
       }
     }
     return Finding(
-      what: "launcher", found: "none", advice: "several ranks need one: apt-get install openmpi-bin"
-    )
+      what: "launcher", found: "none",
+      advice: "several ranks need one: apt-get install \(isMPICH ? "mpich" : "openmpi-bin")")
   }
 
   private static func cores() -> Finding {

@@ -53,6 +53,38 @@ struct RunCommandTests {
     #expect(Set(digests).count == 1, "\(digests)")
   }
 
+  @Test("the timeline shows every phase of every rank, and recording costs less than 1 %")
+  func timeline() throws {
+    let folder = try TemporaryFolder()
+    let outcome = try Command.run(
+      "scripts/launch",
+      [
+        "-n", "2", "--timeout", "60", "--", Tool.path, "run", "--model", "tiny", "--layers", "2",
+        "--workload", "zipf:1", "--steps", "3", "--output", folder.path("out"), "--timeline",
+        folder.path("run.json"),
+      ])
+    #expect(outcome.exitCode == 0, "\(outcome.error)")
+    #expect(outcome.error.contains("timeline: \(folder.path("run.json"))"))
+    let trace = try JSONSerialization.jsonObject(
+      with: Data(contentsOf: URL(filePath: folder.path("run.json"))))
+    let events = try #require((trace as? [String: Any])?["traceEvents"] as? [[String: Any]])
+    let experts = events.filter { $0["ph"] as? String == "X" && $0["name"] as? String == "expert" }
+    #expect(experts.count == 2 * 2 * 3)
+    #expect(Set(experts.compactMap { $0["tid"] as? Int }).count == 2)
+
+    let written = try JSONSerialization.jsonObject(
+      with: Data(contentsOf: URL(filePath: folder.path("out/record.json"))))
+    let record = try #require(written as? [String: Any])
+    #expect(record["complete"] as? Bool == true)
+    #expect((record["groups"] as? [[String: Any]])?.map { $0["rounds"] as? Int } == [3])
+    let cases = try #require(record["cases"] as? [[String: Any]])
+    let checks = try #require(cases[0]["checks"] as? [String: Any])
+    #expect(try #require(checks["recording_share"] as? Double) < 0.01)
+    #expect(checks["backward_stamps"] as? Int == 0)
+    #expect(checks["causality_violations"] as? Int == 0)
+    #expect(try #require(checks["causality_checks"] as? Int) == 2 * 2 * 3)
+  }
+
   @Test("a configuration file gives options and the command line overrides them")
   func configuration() throws {
     let folder = try TemporaryFolder()
