@@ -32,6 +32,11 @@ enum SignalNotice {
     }
   }
 
+  /// Listens no longer: the process ends itself and has said why.
+  static func remove() {
+    for number in [SIGINT, SIGTERM] { signal(number, SIG_DFL) }
+  }
+
   /// A record of this run is on disk.
   static func recordWritten() { hasRecord.store(true, ordering: .relaxed) }
 }

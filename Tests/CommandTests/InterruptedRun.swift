@@ -2,16 +2,9 @@
 // epsim: a run on two ranks that a test interrupts, and what it leaves in its folder.
 
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#else
-  import Darwin
-#endif
 
 /// Options and output folder of a run that is interrupted and resumed.
 struct InterruptedRun {
@@ -42,7 +35,7 @@ struct InterruptedRun {
   let steps: Int
 
   /// Two cases, so that a round is more than a step.
-  init(_ options: [String], _ disturbance: [String] = [], steps: Int = 10) throws {
+  init(_ options: [String], _ disturbance: [String] = [], steps: Int = 8) throws {
     folder = try TemporaryFolder()
     self.options =
       ["--model", "tiny", "--placement", "contiguous,round-robin", "--computed-ranks", "none"]
@@ -109,12 +102,18 @@ struct InterruptedRun {
 
   /// The digests of all cases in a run of one rank that nothing disturbs.
   func undisturbedDigests() throws -> [String] {
+    if let known = Self.digests.withLock({ $0[options] }) { return known }
     let outcome = try Command.run(
       Tool.path, ["compare"] + options + ["--steps", "1", "--output", "-", "--json"])
     try #require(outcome.exitCode == 0, "\(outcome.error)")
-    return try JSONDecoder().decode(Record.self, from: Data(outcome.output.utf8)).cases
-      .map(\.output_digest)
+    let record = try JSONDecoder().decode(Record.self, from: Data(outcome.output.utf8))
+    let digests = record.cases.map(\.output_digest)
+    Self.digests.withLock { $0[options] = digests }
+    return digests
   }
+
+  /// What was computed already, by options.
+  private static let digests = Mutex<[[String]: [String]]>([:])
 
   /// Expects what an interrupted run must leave: nothing, or whole files that agree.
   /// - Returns: the rounds on disk.

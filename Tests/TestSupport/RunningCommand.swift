@@ -3,14 +3,6 @@
 
 public import Foundation
 
-#if canImport(Glibc)
-  internal import Glibc
-#elseif canImport(Musl)
-  internal import Musl
-#else
-  internal import Darwin
-#endif
-
 /// A command that was started and takes signals, like one that a person starts.
 ///
 /// What is still running when the last reference goes away is killed, so that a failing test leaves
