@@ -63,7 +63,9 @@ public struct InterleavedRun {
     var collectors = configuration.cases.map { _ in [CaseCollector]() }
     func result(isComplete: Bool) -> RunResult {
       RunResult(
-        cases: collectors.map { $0.filter { $0.stepCount > 0 || $0.isChecked }.map { $0.result(clocks.current) } },
+        cases: collectors.map {
+          $0.filter { $0.stepCount > 0 || $0.isChecked }.map { $0.result(clocks.current) }
+        },
         blockCount: blocks.count, isComplete: isComplete, clocks: clocks.summary)
     }
 

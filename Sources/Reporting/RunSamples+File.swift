@@ -92,7 +92,7 @@ extension RunSamples {
   }
 
   /// Whether every group has the rounds that it claims, and the cases of a block the same ones.
-  private var fitsTogether: Bool {
+  public var fitsTogether: Bool {
     guard let kind = groups.first?.kind, kind != .resume, !cases.isEmpty else { return false }
     // The base stands in every block, any other case in one.
     let places = cases.map { [$0.caseIndex, $0.block] }

@@ -28,18 +28,21 @@ extension RunSession {
       options.resume ? .resume : options.addLaunch ? .launch : .first
     let checkpoint = RunCheckpoint(self, adding: kind, to: earlier)
     let progress = ProgressLine(isShown: comm.rank == 0)
-    var failure: (any Error)?
+    var hasFailed = false
     let result: RunResult?
     do {
       defer { progress.finish() }
       result = try InterleavedRun(configuration, heartbeat: heartbeat).run(
         on: comm, context: context, finishedRounds: finished, progress: { progress.show($0) },
         roundFinished: { result in
-          do { try checkpoint.roundFinished(result) } catch { failure = failure ?? error }
+          do { try checkpoint.roundFinished(result) } catch {
+            // The end may still be written, and the ranks are in the middle of their exchanges.
+            if !hasFailed { Launch.printError("\(error); the run goes on") }
+            hasFailed = true
+          }
         })
     }
     guard let result else { return nil }
-    if let failure { throw failure }
     try Self.requireCountersMatch(result)
     let (record, path) = try checkpoint.save(result)
     if let path, !options.json { Console.note("record: \(path)") }

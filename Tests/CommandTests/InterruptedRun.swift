@@ -16,13 +16,19 @@ struct InterruptedRun {
     }
     struct Case: Decodable {
       struct Samples: Decodable { let samples: [Double] }
-      let output_digest: String
-      let step_us: Samples
-      let reference_error: Double?
+      let outputDigest: String
+      let stepUs: Samples
+      let referenceError: Double?
     }
     let complete: Bool
     let groups: [Group]
     let cases: [Case]
+
+    init(_ json: Data) throws {
+      let decoder = JSONDecoder()
+      decoder.keyDecodingStrategy = .convertFromSnakeCase
+      self = try decoder.decode(Record.self, from: json)
+    }
 
     var rounds: Int { groups.reduce(0) { $0 + $1.rounds } }
   }
@@ -96,8 +102,7 @@ struct InterruptedRun {
   /// The record as it lies there; nil where there is none.
   func record() throws -> Record? {
     guard FileManager.default.fileExists(atPath: recordPath) else { return nil }
-    return try JSONDecoder().decode(
-      Record.self, from: Data(contentsOf: URL(filePath: recordPath)))
+    return try Record(Data(contentsOf: URL(filePath: recordPath)))
   }
 
   /// The digests of all cases in a run of one rank that nothing disturbs.
@@ -106,8 +111,8 @@ struct InterruptedRun {
     let outcome = try Command.run(
       Tool.path, ["compare"] + options + ["--steps", "1", "--output", "-", "--json"])
     try #require(outcome.exitCode == 0, "\(outcome.error)")
-    let record = try JSONDecoder().decode(Record.self, from: Data(outcome.output.utf8))
-    let digests = record.cases.map(\.output_digest)
+    let record = try Record(Data(outcome.output.utf8))
+    let digests = record.cases.map(\.outputDigest)
     Self.digests.withLock { $0[options] = digests }
     return digests
   }
@@ -128,7 +133,7 @@ struct InterruptedRun {
       #expect(record.complete == false, sourceLocation: sourceLocation)
       #expect(record.rounds <= samples.rounds, sourceLocation: sourceLocation)
       #expect(
-        record.cases.allSatisfy { $0.step_us.samples.count == record.rounds },
+        record.cases.allSatisfy { $0.stepUs.samples.count == record.rounds },
         sourceLocation: sourceLocation)
     }
     return samples.rounds
@@ -152,9 +157,9 @@ struct InterruptedRun {
       record.groups.map(\.rounds) == (rounds > 0 ? [rounds, steps - rounds] : [steps]),
       sourceLocation: sourceLocation)
     #expect(
-      record.cases.map(\.step_us.samples.count) == [steps, steps], sourceLocation: sourceLocation)
+      record.cases.map(\.stepUs.samples.count) == [steps, steps], sourceLocation: sourceLocation)
     #expect(
-      try record.cases.map(\.output_digest) == undisturbedDigests(),
+      try record.cases.map(\.outputDigest) == undisturbedDigests(),
       sourceLocation: sourceLocation)
   }
 }

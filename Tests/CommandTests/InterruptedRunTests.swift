@@ -82,7 +82,7 @@ struct InterruptedRunTests {
     }
     try run.expectResumes(after: rounds)
     if kill.moment == .ending {
-      #expect(try #require(try run.record()).cases.allSatisfy { $0.reference_error != nil })
+      #expect(try #require(try run.record()).cases.allSatisfy { $0.referenceError != nil })
     }
   }
 }

@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("A run is signalled", .serialized)
+@Suite("A run is signalled", .serialized, .requiresOpenMPI)
 struct SignalledRunTests {
   /// Rounds of 80 ms, spent in packing on rank 1 and in waiting for it on rank 0.
   private func delayedRun(steps: Int = 20) throws -> InterruptedRun {
