@@ -98,7 +98,8 @@ let package = Package(
     // What the tests of several modules share; needs the toolchain's Testing module.
     .target(
       name: "TestSupport", dependencies: ["MPI"], path: "Tests/TestSupport", swiftSettings: strict),
-    tests("ReportingTests", ["Reporting", "Placement", "CostModel", "Workloads", "Timing"]),
+    tests(
+      "ReportingTests", ["Reporting", "Placement", "CostModel", "Workloads", "MoE", "Timing"]),
     tests("CommandTests", ["TestSupport", "epsim"]),
     tests("MPITests", ["MPI", "TestSupport"]),
     tests(

@@ -24,6 +24,8 @@ final class CaseCollector {
 
   /// Steps collected so far.
   var stepCount: Int { stamps.count }
+  /// Whether it was compared with the reference.
+  var isChecked: Bool { check != nil }
 
   init(_ runCase: RunCase, block: Int, layout: StampLayout, barrierCost: Int64) {
     name = runCase.name
@@ -54,6 +56,7 @@ final class CaseCollector {
   func collectCheck(
     _ part: (error: Double, tokens: Int), on comm: borrowing Communicator
   ) throws(MPIError) {
+    rankCount = comm.size
     let error = try comm.allReduce(part.error, .max)
     check = (error, Int(try comm.allReduce(Int64(part.tokens), .sum)))
   }

@@ -49,6 +49,7 @@ final class CaseRunner {
   /// Runs one step, the `number`th of the run with warm-up. Collective.
   func step(_ inputs: StepInputs, number: Int, on comm: borrowing Communicator) throws {
     start(inputs)
+    for layer in layers { layer.stepNumber = number }
     heartbeat.startStep(number, caseIndex: index)
     try comm.barrier()
     recorder.startStep()

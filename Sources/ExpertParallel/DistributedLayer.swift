@@ -18,6 +18,8 @@ final class DistributedLayer {
   var decision: RoutingDecision
   /// Rows that arrived in the last step, as counted by MPI.
   private(set) var receivedRowCount = 0
+  /// The step that runs, warm-up included; jitter is drawn anew in each.
+  var stepNumber = 0
 
   private let number: Int
   private let model: ModelShape
@@ -35,7 +37,6 @@ final class DistributedLayer {
   private let tokenRows: UnsafeMutableBufferPointer<Int>
   private let rank: Int
   private let jitter: CounterRandom
-  private var runCount: UInt64 = 0
 
   init(
     layer: Int, runCase: RunCase, configuration: RunConfiguration, rank: Int, shard: ExpertShard,
@@ -134,8 +135,8 @@ final class DistributedLayer {
 
   /// Lets the time pass that the case injects.
   private func disturb() {
-    runCount += 1
-    let delay = runCase.disturbance.delayBeforePack(rank: rank, draw: jitter, index: runCount)
+    let delay = runCase.disturbance.delayBeforePack(
+      rank: rank, draw: jitter, index: UInt64(stepNumber))
     guard delay > 0 else { return }
     let deadline = MonotonicClock.now() + delay
     // Stand-ins sleep so that many ranks fit on few cores: a busy one would hold up the others.

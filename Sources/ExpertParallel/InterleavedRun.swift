@@ -61,8 +61,10 @@ public struct InterleavedRun {
     func result(isComplete: Bool) -> RunResult {
       RunResult(
         cases: configuration.cases.indices.map { index in
-          collectors.filter { $0.caseIndex == index && $0.collector.stepCount > 0 }
-            .map { $0.collector.result(clocks.current) }
+          collectors.filter {
+            $0.caseIndex == index && ($0.collector.stepCount > 0 || $0.collector.isChecked)
+          }
+          .map { $0.collector.result(clocks.current) }
         }, blockCount: blocks.count, isComplete: isComplete, clocks: clocks.summary)
     }
 

@@ -11,7 +11,7 @@ final class RunClocks {
 
   private let sync: ClockSync
   private let heartbeat: Heartbeat
-  private var lastAnchor: Int64 = 0
+  private var lastAnchor = MonotonicClock.now()
   /// [R] how each rank's clock maps to that of rank 0, as known by now.
   private(set) var current: [ClockAlignment]
 

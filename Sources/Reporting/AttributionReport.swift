@@ -53,7 +53,7 @@ struct AttributionReport {
       ])
     }
     let others = late.count - Self.listed
-    return table.text + (others > 0 ? "\nand \(others) others, in the record" : "")
+    return table.text + (others > 0 ? "\nand \(others) more, in the record" : "")
   }
 
   var efficiencyLine: String {

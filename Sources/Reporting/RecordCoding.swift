@@ -5,6 +5,9 @@ public import Foundation
 
 /// Writes and reads the JSON of records and of `--json`.
 public enum RecordCoding {
+  /// Name of the file of a record.
+  public static let fileName = "record.json"
+
   /// JSON with snake-case keys in alphabetical order.
   public static func json(_ value: some Encodable) throws -> Data {
     let encoder = JSONEncoder()
@@ -28,7 +31,7 @@ public enum RecordCoding {
   public static func write(_ record: RunRecord, folder: String) throws -> String {
     let url = URL(fileURLWithPath: folder, isDirectory: true)
     try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    let file = url.appendingPathComponent("record.json")
+    let file = url.appendingPathComponent(fileName)
     try json(record).write(to: file, options: .atomic)
     return file.path
   }

@@ -34,8 +34,8 @@ public struct RunReport {
     ]
     switch entry.compute {
     case "emulated":
-      words.append(
-        "experts sleep as long as \(Quantity.count(Int(entry.expertRate ?? 0)))FLOP/s take")
+      let rate = Quantity.significant((entry.expertRate ?? 0) / 1e9)
+      words.append("experts sleep as long as \(rate) GFLOP/s take")
     case "none": words.append("no expert compute")
     default: break
     }

@@ -84,6 +84,33 @@ extension RunSamples {
         }()
     }
     self.init(identity: header.identity, groups: header.groups, cases: cases)
+    guard fitsTogether else {
+      throw InputError(
+        "\(name): its groups of samples do not add up to the rounds that it holds; the file was "
+          + "altered")
+    }
+  }
+
+  /// Whether every group has the rounds that it claims, and the cases of a block the same ones.
+  public var fitsTogether: Bool {
+    guard let kind = groups.first?.kind, kind != .resume, !cases.isEmpty else { return false }
+    // The base stands in every block, any other case in one.
+    let places = cases.map { [$0.caseIndex, $0.block] }
+    let others = cases.map(\.caseIndex).filter { $0 != 0 }
+    guard Set(places).count == cases.count, Set(others).count == others.count else { return false }
+    func steps(_ samples: CaseSamples) -> [Int] {
+      samples.groupSteps
+        + Array(repeating: 0, count: max(0, groups.count - samples.groupSteps.count))
+    }
+    let isPaired = cases.allSatisfy { own in
+      samples(ofCase: 0, block: own.block).map { steps($0) == steps(own) } ?? false
+    }
+    let bases = cases.filter { $0.caseIndex == 0 }
+    return isPaired
+      && groups.enumerated().allSatisfy { index, group in
+        group.hosts.count == identity.ranks
+          && bases.reduce(0) { $0 + steps($1)[index] } == group.rounds
+      }
   }
 
   /// The samples of one case; nil where sizes or values cannot be.
@@ -104,9 +131,9 @@ extension RunSamples {
     let (steps, ranks) = (stamps.shape[0], stamps.shape[1])
     guard ranks > 0, stamps.shape[2] == layout.stampsPerStep, errors.shape == [steps, ranks],
       traffic.shape[0] == steps, entry.groupSteps.reduce(0, +) == steps,
-      // Sums and differences of these cannot overflow.
-      (stamps.values + errors.values).allSatisfy({ abs($0 >> 1) < 1 << 60 }),
-      errors.values.allSatisfy({ $0 >= 0 }),
+      // 36 years of nanoseconds: sums and differences of a few of these cannot overflow.
+      stamps.values.allSatisfy({ (-1 << 60...1 << 60).contains($0) }),
+      errors.values.allSatisfy({ (0...1 << 60).contains($0) }),
       traffic.values.allSatisfy({ (0...1 << 40).contains($0) })
     else { return nil }
     var timeline = CaseTimeline(

@@ -80,17 +80,39 @@ public struct RunIdentity: Codable, Sendable, Equatable {
 
   /// The first thing in which another identity differs, in words; nil where it is the same.
   public func difference(to other: RunIdentity) -> String? {
-    func differs(_ name: String, _ old: some Equatable, _ new: some Equatable) -> String {
-      "\(name) was \(old) and is \(new)"
+    let (model, others) = (self.model, other.model)
+    let (work, otherWork) = (workload, other.workload)
+    let figures: [(name: String, old: String, new: String)] = [
+      ("the number of ranks", "\(ranks)", "\(other.ranks)"),
+      ("the number of nodes", "\(nodes)", "\(other.nodes)"),
+      ("the backend", backend, other.backend),
+      ("the instruction set", isa, other.isa),
+      ("--threads", "\(threads)", "\(other.threads)"),
+      ("--model", model.name, others.name),
+      ("--layers", "\(model.layers)", "\(others.layers)"),
+      ("--dtype", model.dtype, others.dtype),
+      ("--weights", model.weights, others.weights),
+      ("--workload", work.name, otherWork.name),
+      ("--tokens", "\(work.tokensPerStep)", "\(otherWork.tokensPerStep)"),
+      ("--assignment", work.assignment, otherWork.assignment),
+      ("--fit", work.fit, otherWork.fit),
+      ("--warmup", "\(work.warmupSteps)", "\(otherWork.warmupSteps)"),
+      ("--steps", "\(work.measuredSteps)", "\(otherWork.measuredSteps)"),
+      ("--seed", "\(work.seed)", "\(otherWork.seed)"),
+      ("the number of cases", "\(cases.count)", "\(other.cases.count)"),
+    ]
+    if let figure = figures.first(where: { $0.old != $0.new }) {
+      return "\(figure.name) was \(figure.old) and is \(figure.new)"
     }
-    if ranks != other.ranks { return differs("the number of ranks", ranks, other.ranks) }
-    if nodes != other.nodes { return differs("the number of nodes", nodes, other.nodes) }
-    if backend != other.backend { return differs("the backend", backend, other.backend) }
-    if isa != other.isa { return differs("the instruction set", isa, other.isa) }
-    if threads != other.threads { return differs("--threads", threads, other.threads) }
-    if model != other.model { return "model, layers, dtype or weights differ" }
-    if workload != other.workload { return "workload, tokens, steps, warm-up or seed differ" }
-    return cases == other.cases ? nil : "the cases differ"
+    if model != others { return "the model \(model.name) has changed" }
+    if work != otherWork { return "the workload \(work.name) has changed" }
+    return cases.indices.first { cases[$0] != other.cases[$0] }.map { index in
+      let (old, new) = (
+        cases[index].split(separator: " "), other.cases[index].split(separator: " ")
+      )
+      let word = zip(old, new).first { $0 != $1 } ?? (old.last ?? "", new.last ?? "")
+      return "case \(index + 1) was \(word.0) and is \(word.1)"
+    }
   }
 }
 

@@ -6,7 +6,8 @@ internal import Foundation
 /// Looks at a heartbeat from a thread of its own, and speaks up when it stands still.
 ///
 /// It wakes a few times per limit, so it costs the measured thread nothing. Work that a rank does
-/// alone, before its steps and after them, may take ten times the limit.
+/// alone, before its steps and after them, may take ten times the limit. Only time in which the
+/// watchdog itself ran is counted: a process that was stopped and goes on is not late.
 public final class Watchdog: Sendable {
   private let heartbeat: Heartbeat
   private let limit: Double
@@ -33,15 +34,20 @@ public final class Watchdog: Sendable {
 
   private func watch() {
     var seen = heartbeat.progress
-    var since = MonotonicClock.now()
+    var still: Int64 = 0
+    var lastLook = MonotonicClock.now()
+    let pause = min(1, limit / 8)
     while true {
-      Thread.sleep(forTimeInterval: min(1, limit / 8))
+      Thread.sleep(forTimeInterval: pause)
+      let now = MonotonicClock.now()
+      still += min(now - lastLook, Int64(2e9 * pause))
+      lastLook = now
       let progress = heartbeat.progress
       let position = heartbeat.position
       if progress != seen {
         seen = progress
-        since = MonotonicClock.now()
-      } else if Double(MonotonicClock.now() - since) > patience(position) * 1e9 {
+        still = 0
+      } else if Double(still) > patience(position) * 1e9 {
         alarm(position)
         return
       }

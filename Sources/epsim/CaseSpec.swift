@@ -60,14 +60,19 @@ struct CaseSpec: Equatable {
     if execution?.expertRate != nil, !cases.contains(where: { $0.compute == .emulated }) {
       throw InputError("--expert-rate is given, but no case has --compute emulated")
     }
-    try cases.forEach { try $0.requireRate() }
+    for spec in cases { try spec.requireMeaning() }
     return try distinct(cases)
   }
 
-  private func requireRate() throws {
-    guard compute == .emulated, expertRate == nil else { return }
-    throw InputError(
-      "--compute emulated needs --expert-rate, the FLOP/s of a rank's experts, such as 200G")
+  /// Refuses options that lack what they need, or have nothing to act on.
+  private func requireMeaning() throws {
+    if compute == .emulated, expertRate == nil {
+      throw InputError(
+        "--compute emulated needs --expert-rate, the FLOP/s of a rank's experts, such as 200G")
+    }
+    if compute == .none, let slowText {
+      throw InputError("--slow \(slowText) has no expert time to stretch with --compute none")
+    }
   }
 
   private static func distinct(_ cases: [CaseSpec]) throws -> [CaseSpec] {

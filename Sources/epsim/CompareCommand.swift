@@ -25,8 +25,8 @@ struct CompareCommand: DistributedCommand {
         scripts/launch -n 4 -- .build/release/epsim compare --model tiny --workload zipf:1.1 \\
           --placement contiguous,lpt,eplb+8 --replica-choice expert-rr,nearest
       What a rank that is 5 ms late in every layer, or half as slow again, costs:
-        scripts/launch -n 2 -- .build/release/epsim compare --case delay=1:5000 \\
-          --case slow=1:1.5 --case jitter=500
+        scripts/launch -n 2 -- .build/release/epsim compare --case delay=none \\
+          --case delay=1:5000 --case slow=1:1.5 --case jitter=500
       Five launches, and the spread between them; then what a killed one still lacks:
         scripts/launch -n 2 --launches 5 -- .build/release/epsim compare --output five
         scripts/launch -n 2 -- .build/release/epsim compare --output five --resume

@@ -12,21 +12,21 @@ internal import Yams
 /// An option on the command line overrides the file's, and those of the file that it replaces.
 enum ConfigFile {
   private static let option = "--config"
-  private static let flags: Set = ["check", "json"]
+  private static let flags: Set = ["add-launch", "check", "json", "resume"]
   /// Words of the command line that would end it before the command runs.
   private static let refused: Set = [
     "config", "help", "help-hidden", "version", "experimental-dump-help",
     "generate-completion-script",
   ]
   /// What an option of the command line takes out of the file beside its own name.
-  private static let alternatives = [
-    "--tokens": ["--tokens-per-rank"],
-    "--tokens-per-rank": ["--tokens"],
-    "--case": ["--placement", "--replica-choice", "--wire"],
-    "--placement": ["--case"],
-    "--replica-choice": ["--case"],
-    "--wire": ["--case"],
-  ]
+  private static let alternatives: [String: [String]] = {
+    let knobs = CaseKnob.all.map { "--" + $0.name }
+    var alternatives = Dictionary(uniqueKeysWithValues: knobs.map { ($0, ["--case"]) })
+    alternatives["--case"] = knobs
+    alternatives["--tokens"] = ["--tokens-per-rank"]
+    alternatives["--tokens-per-rank"] = ["--tokens"]
+    return alternatives
+  }()
 
   /// The first argument that is not `--config FILE`: the subcommand, where there is one.
   static func firstWord(_ arguments: [String]) -> String? {

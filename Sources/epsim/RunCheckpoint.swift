@@ -77,7 +77,13 @@ final class RunCheckpoint {
           kind: kind, created: created, rounds: rounds, hosts: session.machine.hosts,
           clockErrorUs: Double(result.clocks.error) / 1000)
       ], cases: cases)
-    return earlier?.adding(own) ?? own
+    let all = earlier?.adding(own) ?? own
+    guard all.fitsTogether else {
+      throw RunFailure(
+        "the memory that is free now splits the cases into other blocks than those of the samples "
+          + "in \(session.options.output); --max-memory sets how much is used")
+    }
+    return all
   }
 
   /// A launch that computes other outputs than those before is no continuation of them.

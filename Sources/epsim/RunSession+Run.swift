@@ -20,7 +20,7 @@ extension RunSession {
     }
     let finished = try comm.broadcast(
       options.resume ? finishedRounds(of: earlier) : [], root: 0)
-    if comm.rank == 0 { SignalNotice.install() }
+    if comm.rank == 0 { SignalNotice.install(resumes: options.resume) }
     defer { SignalNotice.remove() }
     let heartbeat = Heartbeat()
     StallAlarm(configuration, rank: comm.rank, limit: options.watchdog).watch(heartbeat)
@@ -29,18 +29,21 @@ extension RunSession {
       options.resume ? .resume : options.addLaunch ? .launch : .first
     let checkpoint = RunCheckpoint(self, adding: kind, to: earlier)
     let progress = ProgressLine(isShown: comm.rank == 0)
-    var failure: (any Error)?
+    var hasFailed = false
     let result: RunResult?
     do {
       defer { progress.finish() }
       result = try InterleavedRun(configuration, heartbeat: heartbeat).run(
         on: comm, context: context, finishedRounds: finished, progress: { progress.show($0) },
         roundFinished: { result in
-          do { try checkpoint.roundFinished(result) } catch { failure = failure ?? error }
+          do { try checkpoint.roundFinished(result) } catch {
+            // The end may still be written, and the ranks are in the middle of their exchanges.
+            if !hasFailed { Launch.printError("\(error); the run goes on") }
+            hasFailed = true
+          }
         })
     }
     guard let result else { return nil }
-    if let failure { throw failure }
     try Self.requireCountersMatch(result)
     let (record, path) = try checkpoint.save(result)
     if let path, !options.json { Console.note("record: \(path)") }
@@ -53,7 +56,7 @@ extension RunSession {
 
   /// Draws the measured steps of this launch.
   private func writeTimeline(of result: RunResult, record: RunRecord, to path: String) throws {
-    let cases = result.cases.flatMap { $0 }.map {
+    let cases = result.cases.flatMap { $0 }.filter { $0.timeline.stepCount > 0 }.map {
       TimelineTrace.Case(
         name: $0.name, layers: configuration.layers, timeline: $0.timeline, traffic: $0.traffic)
     }
@@ -84,28 +87,47 @@ extension RunSession {
       throw InputError("\(option) cannot add to \(path): \(difference)")
     }
     try requireFit(samples, path: path)
-    if options.resume, isComplete(samples) {
+    let hasAllRounds = isComplete(samples)
+    // A run may have ended after its last round, before its record was marked complete.
+    if options.resume, hasAllRounds, try hasCompleteRecord() {
       throw InputError(
         "all \(configuration.measuredSteps) rounds are in \(path) already, nothing is left for "
           + "--resume; --add-launch repeats the measurement")
     }
+    if options.addLaunch, !hasAllRounds {
+      throw InputError("--add-launch finds an unfinished run in \(path); --resume finishes it")
+    }
     return samples
   }
 
-  /// Refuses samples whose sizes are not those of this run.
+  /// Whether the record beside the samples says that nothing is missing.
+  private func hasCompleteRecord() throws -> Bool {
+    let path = options.output + "/" + RecordCoding.fileName
+    guard FileManager.default.fileExists(atPath: path) else { return false }
+    let bytes = try InputFile.bytes(ofPath: path, kind: "record")
+    return (try? RecordCoding.record(from: Data(bytes)))?.complete ?? false
+  }
+
+  /// Refuses samples whose sizes and counts cannot be those of this run.
   private func requireFit(_ samples: RunSamples, path: String) throws {
-    for entry in samples.cases {
-      let expected =
-        configuration.cases.indices.contains(entry.caseIndex)
-        ? TrafficCounters(
-          placement: configuration.cases[entry.caseIndex].placement,
-          topology: configuration.topology
-        ).values.count : -1
-      guard entry.timeline.layout.layerCount == configuration.layers.count,
-        entry.timeline.rankCount == configuration.topology.rankCount,
-        entry.timeline.stepCount > 0, entry.traffic.allSatisfy({ $0.count == expected })
-      else { throw InputError("\(path) does not fit this run, it was altered") }
+    let mostRows = configuration.tokenCount * configuration.model.topK
+    let fits = samples.cases.allSatisfy { entry in
+      guard configuration.cases.indices.contains(entry.caseIndex) else { return false }
+      let runCase = configuration.cases[entry.caseIndex]
+      let counters = TrafficCounters(
+        placement: runCase.placement, topology: configuration.topology
+      ).values.count
+      let isBarrier = if case .barrier = entry.timeline.timing { true } else { false }
+      return entry.timeline.layout.layerCount == configuration.layers.count
+        && entry.timeline.rankCount == configuration.topology.rankCount
+        && isBarrier == (runCase.timing == .barrier) && entry.timeline.stepCount > 0
+        && entry.block < configuration.cases.count
+        && entry.groupSteps.allSatisfy { $0 <= configuration.measuredSteps }
+        && entry.traffic.allSatisfy {
+          $0.count == counters && $0.allSatisfy { $0 <= mostRows }
+        }
     }
+    guard fits else { throw InputError("\(path) does not fit this run, it was altered") }
   }
 
   /// Groups that belong to the launch that was begun last.

@@ -6,17 +6,21 @@ internal import Synchronization
 
 /// Says on SIGINT and SIGTERM what is left of the run, and ends the process with 128 + signal.
 ///
-/// The record of the finished rounds is already on disk: a handler may do little more than write.
+/// The record of the finished rounds is already on disk, but for those that were too short to be
+/// written one by one: a handler may do little more than write.
 enum SignalNotice {
   private static let hasRecord = Atomic<Bool>(false)
 
   private static let withRecord: StaticString =
-    "epsim: ended by a signal; the record holds every finished round, --resume adds the others\n"
+    "epsim: ended by a signal; the record holds what was finished, --resume adds the rest\n"
   private static let withoutRecord: StaticString =
     "epsim: ended by a signal before a round was finished; nothing was recorded\n"
 
   /// Listens from now on; for the rank that speaks.
-  static func install() {
+  ///
+  /// - Parameter resumes: whether rounds of this run are on disk already.
+  static func install(resumes: Bool) {
+    hasRecord.store(resumes, ordering: .relaxed)
     for number in [SIGINT, SIGTERM] {
       signal(number) { number in
         let text =
@@ -28,7 +32,8 @@ enum SignalNotice {
     }
   }
 
-  /// Listens no longer: a launcher that ends the job because another rank left is no interruption.
+  /// Listens no longer: the process ends itself and has said why, or a launcher ends the job because
+  /// another rank left.
   static func remove() {
     for number in [SIGINT, SIGTERM] { signal(number, SIG_DFL) }
   }

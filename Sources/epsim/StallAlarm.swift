@@ -29,6 +29,8 @@ struct StallAlarm {
   func watch(_ heartbeat: Heartbeat) {
     guard limit > 0 else { return }
     Watchdog(heartbeat, limit: limit) { position in
+      // The launcher answers an abort with SIGTERM.
+      SignalNotice.remove()
       Launch.printError(sentence(position))
       // From a thread that is not MPI's: the job is over, and abort is all that is left to call.
       MPIEnvironment.abort(code: 1)
@@ -51,7 +53,7 @@ struct StallAlarm {
       }
       let waits =
         Phase.Exchange.allCases.contains { "\($0)" == phase.name }
-        ? ", where MPI_Alltoallv waits for every other rank" : ", which it does alone"
+        ? ", where it waits for other ranks" : ", which it does alone"
       return "\(who) \(still) in \(place), layer \(layers[layer]), phase \(phase.name)\(waits); "
         + advice
     }

@@ -40,6 +40,7 @@ struct BadInputTests {
       (["run", "--compute", "emulated", "--expert-rate", "inf"], "--expert-rate inf"),
       (["run", "--compute", "none", "--check"], "--check compares with real experts"),
       (["run", "--timing", "sundial"], "--timing sundial"),
+      (["run", "--compute", "none", "--slow", "0:2"], "--slow 0:2 has no expert time"),
       (["run", "--delay", "0"], "--delay 0"),
       (["run", "--delay", "0:-5"], "--delay 0:-5"),
       (["run", "--delay", "0:nan"], "--delay 0:nan"),

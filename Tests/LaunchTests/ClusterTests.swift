@@ -196,19 +196,17 @@ struct ClusterTests {
   func terminate() throws {
     // Unusual, so that no other process sleeps as long.
     let sleep = "98\(ProcessInfo.processInfo.processIdentifier)"
-    let outcome = try withoutBlockedSignals {
-      try Command.run(
-        "/bin/sh",
-        [
-          "-c",
-          """
-          scripts/emulated-cluster with --name "$1" -n 2 -- sleep "$2" & script=$!
-          until [ "$(ps -eo args | grep -c "^sleep $2")" = 2 ]; do sleep 0.1; done
-          kill -TERM $script; wait $script; code=$?
-          ps -eo args | grep "^sleep $2"; exit $code
-          """, "sh", Cluster.name, sleep,
-        ])
-    }
+    let outcome = try Command.run(
+      "/bin/sh",
+      [
+        "-c",
+        """
+        scripts/emulated-cluster with --name "$1" -n 2 -- sleep "$2" & script=$!
+        until [ "$(ps -eo args | grep -c "^sleep $2")" = 2 ]; do sleep 0.1; done
+        kill -TERM $script; wait $script; code=$?
+        ps -eo args | grep "^sleep $2"; exit $code
+        """, "sh", Cluster.name, sleep,
+      ])
     #expect(outcome.exitCode == 143, "\(outcome.error)")
     #expect(outcome.output == "")
     #expect(try Cluster.leftovers() == "")

@@ -180,20 +180,18 @@ struct LaunchScriptTests {
   func signals(signal: String) throws {
     // Unusual, so that no other process sleeps as long.
     let sleep = "97\(ProcessInfo.processInfo.processIdentifier)"
-    let outcome = try withoutBlockedSignals {
-      try Command.run(
-        "/bin/bash",
-        [
-          "-c",
-          """
-          set -m
-          scripts/launch -n 2 -- sleep "$1" & script=$!
-          until [[ $(ps -eo args | grep -c "^sleep $1") == 2 ]]; do sleep 0.1; done
-          kill -"$2" $script; wait $script; code=$?
-          ps -eo args | grep "^sleep $1"; exit $code
-          """, "bash", sleep, signal,
-        ])
-    }
+    let outcome = try Command.run(
+      "/bin/bash",
+      [
+        "-c",
+        """
+        set -m
+        scripts/launch -n 2 -- sleep "$1" & script=$!
+        until [[ $(ps -eo args | grep -c "^sleep $1") == 2 ]]; do sleep 0.1; done
+        kill -"$2" $script; wait $script; code=$?
+        ps -eo args | grep "^sleep $1"; exit $code
+        """, "bash", sleep, signal,
+      ])
     #expect(outcome.exitCode == (signal == "TERM" ? 143 : 130), "\(outcome.error)")
     #expect(outcome.output == "")
     #expect(outcome.error.hasPrefix("launch: 'sleep' was ended by a signal to the launch script\n"))

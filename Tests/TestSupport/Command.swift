@@ -34,37 +34,13 @@ public struct Command: Sendable {
     _ program: String, _ arguments: [String], environment: [String: String] = [:],
     in directory: URL = repository
   ) throws -> Command {
-    let folder = FileManager.default.temporaryDirectory.appending(path: "epsim-\(UUID())")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    // Files, not pipes: a full pipe would stop the program.
-    let files = ["output", "error"].map { folder.appending(path: $0) }
-    for file in files { try Data().write(to: file) }
-
-    let process = Process()
-    process.executableURL =
-      program.hasPrefix("/") ? URL(filePath: program) : directory.appending(path: program)
-    process.arguments = arguments
-    process.currentDirectoryURL = directory
-    process.environment = try startingEnvironment().merging(environment) { $1 }
-    process.standardInput = FileHandle.nullDevice
-    process.standardOutput = try FileHandle(forWritingTo: files[0])
-    process.standardError = try FileHandle(forWritingTo: files[1])
-    let start = ContinuousClock.now
-    try process.run()
-    process.waitUntilExit()
-    let seconds = (ContinuousClock.now - start) / .seconds(1)
-    let signalled = process.terminationReason == .uncaughtSignal
-    return Command(
-      exitCode: process.terminationStatus + (signalled ? 128 : 0),
-      output: String(decoding: try Data(contentsOf: files[0]), as: UTF8.self),
-      error: String(decoding: try Data(contentsOf: files[1]), as: UTF8.self), seconds: seconds)
+    try RunningCommand(program, arguments, environment: environment, in: directory).end()
   }
 
   /// The variables that this process was started with.
   ///
   /// MPI adds variables when it starts, and a launcher that inherits them believes to be a rank.
-  private static func startingEnvironment() throws -> [String: String] {
+  static func startingEnvironment() throws -> [String: String] {
     #if os(Linux)
       let text = String(
         decoding: try Data(contentsOf: URL(filePath: "/proc/self/environ")), as: UTF8.self)

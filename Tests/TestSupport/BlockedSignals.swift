@@ -2,11 +2,11 @@
 // epsim: lets a test start processes that take signals.
 
 #if canImport(Glibc)
-  import Glibc
+  internal import Glibc
 #elseif canImport(Musl)
-  import Musl
+  internal import Musl
 #else
-  import Darwin
+  internal import Darwin
 #endif
 
 /// Runs `body` with no signal blocked on this thread.
