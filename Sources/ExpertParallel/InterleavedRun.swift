@@ -68,7 +68,7 @@ public struct InterleavedRun {
         }, blockCount: blocks.count, isComplete: isComplete, clocks: clocks.summary)
     }
 
-    for (number, caseIndices) in blocks.enumerated() {
+    for (number, caseIndices) in blocks.enumerated() where !schedules[number].rounds.isEmpty {
       let block = try CaseBlock(
         number: number, caseIndices: caseIndices, configuration: configuration, shard: shard,
         buffers: buffers, barrierCost: barrierCost, heartbeat: heartbeat, on: comm)
@@ -89,6 +89,7 @@ public struct InterleavedRun {
         try block.check(inputs, on: comm)
       }
     }
+    heartbeat.enter(.finished)
     return comm.rank == 0 ? result(isComplete: true) : nil
   }
 }

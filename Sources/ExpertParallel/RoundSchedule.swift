@@ -17,10 +17,15 @@ struct RoundSchedule {
   let rounds: [Round]
 
   /// - Parameter finishedRounds: measured rounds that need not be run again. The first of them is
-  ///   run unmeasured as a last round of warm-up, for its digest.
+  ///   run unmeasured as a last round of warm-up, for its digest. A block that has nothing left to
+  ///   measure or check has no rounds.
   init(_ configuration: RunConfiguration, finishedRounds: Int) {
     let first = configuration.warmupSteps
     let end = first + configuration.measuredSteps
+    if finishedRounds >= configuration.measuredSteps && !configuration.checksReference {
+      rounds = []
+      return
+    }
     let measured = min(end, first + finishedRounds)..<end
     var rounds = (0..<first).map {
       Round(step: $0, isMeasured: false, takesDigest: false, anchorsBefore: false)

@@ -29,6 +29,16 @@ public struct ExpertPlacement: Sendable, Equatable {
   public var rankCount: Int { slotOffsets.count - 1 }
   /// P, the slots of a layer over all ranks.
   public var slotCount: Int { rankOfSlot.count }
+  /// A hash of which expert stands in which slot of which rank, the same in every process.
+  ///
+  /// Source: FNV-1a, 64 bit (Fowler, Noll, Vo), over the numbers as they stand.
+  public var fingerprint: UInt64 {
+    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    for number in slotOffsets + layers + physicalToLogical.flatMap({ $0.map(Int.init) }) {
+      hash = (hash ^ UInt64(truncatingIfNeeded: number)) &* 0x100_0000_01B3
+    }
+    return hash
+  }
   /// P - E, the slots beyond one per expert.
   public var extraSlotCount: Int { slotCount - expertCount }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: from stamps to waiting, transfer, blame and efficiencies.
 
-internal import Placement
 internal import Timing
 
 /// The exchanges of a case, split once for every figure that needs them.
@@ -103,10 +102,7 @@ extension CaseRecord.BlameTable {
 extension CaseRecord.Checks {
   init(_ measurement: CaseMeasurement, steps: [Double]) {
     let timeline = measurement.timeline
-    let placement = measurement.placement
-    let checks = TimelineChecks(
-      timeline,
-      receivesCounts: (0..<timeline.rankCount).map { !placement.slots(ofRank: $0).isEmpty })
+    let checks = TimelineChecks(timeline)
     largestGapUs = checks.largestGap
     largestGapShare = checks.largestGapShare
     backwardStamps = checks.backwardStamps

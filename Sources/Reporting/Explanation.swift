@@ -43,12 +43,7 @@ struct Explanation {
     case .some(false): verdict = "no difference from \(first.name)"
     case nil: verdict = "too few steps to tell from \(first.name)"
     }
-    let terms: [(name: String, value: (CaseRecord) -> Double)] = [
-      ("expert compute (mean rank)", { $0.expertTime.mean }),
-      ("transfer", { $0.bothExchanges(\.transfer) }),
-      (Self.waiting, { $0.bothExchanges(\.wait) }),
-      ("the rest", { $0.restUs }),
-    ]
+    let terms = Self.terms(first, entry)
     let changes = terms.map { (name: $0.name, from: $0.value(first), to: $0.value(entry)) }
     guard entry.block == first.block,
       let largest = changes.max(by: { abs($0.to - $0.from) < abs($1.to - $1.from) })
@@ -74,5 +69,25 @@ struct Explanation {
   private static func culprit(of entry: CaseRecord, _ unit: Quantity.TimeUnit) -> String {
     guard let late = entry.blame.lateRanks.first else { return "" }
     return "; most is for rank \(late.rank), late by \(late.mainCause)"
+  }
+
+  /// What the step is made of. Where the clocks cannot tell whether waiting or transfer has
+  /// changed, both are one term.
+  private static func terms(
+    _ first: CaseRecord, _ entry: CaseRecord
+  ) -> [(name: String, value: (CaseRecord) -> Double)] {
+    let error = max(first.bothExchanges(\.error), entry.bothExchanges(\.error))
+    func change(_ part: KeyPath<CaseRecord.ExchangeTime, Double>) -> Double {
+      abs(entry.bothExchanges(part) - first.bothExchanges(part))
+    }
+    let exchange: [(String, (CaseRecord) -> Double)] =
+      max(change(\.wait), change(\.transfer)) <= error
+      ? [("the exchange", { $0.bothExchanges(\.wait) + $0.bothExchanges(\.transfer) })]
+      : [
+        ("transfer", { $0.bothExchanges(\.transfer) }), (waiting, { $0.bothExchanges(\.wait) }),
+      ]
+    return [("expert compute (mean rank)", { $0.expertTime.mean })] + exchange + [
+      ("the rest", { $0.restUs })
+    ]
   }
 }

@@ -26,7 +26,7 @@ struct RecordHeading {
     if model.weights == "shared" && model.layers.count > 1 {
       lines.append("all layers use the weights of one: small models stay in cache")
     }
-    if machine.functionalOnly {
+    if machine.functionalOnly || record.groups.contains(where: \.functionalOnly) {
       lines.append("FUNCTIONAL ONLY, NOT A TIMING: more ranks (times threads) than cores")
     }
     if machine.clocks.count > 1 {
@@ -57,7 +57,7 @@ struct RecordHeading {
   private var doubts: [String] {
     var doubts: [String] = []
     let violations =
-      record.environment.causality.violations
+      record.groups.reduce(0) { $0 + $1.causalityViolations }
       + record.cases.reduce(0) { $0 + $1.checks.causalityViolations }
     if violations > 0 {
       doubts.append(

@@ -55,15 +55,22 @@ public struct RunRecord: Codable, Sendable {
     /// [R] host of each rank.
     public var hosts: [String]
     public var clockErrorUs: Double
+    /// Whether a machine had more ranks than cores in this launch.
+    public var functionalOnly: Bool
+    /// Messages of its self-test that arrived before they were sent.
+    public var causalityViolations: Int
 
     public init(
-      kind: Kind, created: String, rounds: Int, hosts: [String], clockErrorUs: Double
+      kind: Kind, created: String, rounds: Int, hosts: [String], clockErrorUs: Double,
+      functionalOnly: Bool, causalityViolations: Int
     ) {
       self.kind = kind
       self.created = created
       self.rounds = rounds
       self.hosts = hosts
       self.clockErrorUs = clockErrorUs
+      self.functionalOnly = functionalOnly
+      self.causalityViolations = causalityViolations
     }
   }
 

@@ -134,11 +134,12 @@ extension RunSamples {
       // 36 years of nanoseconds: sums and differences of a few of these cannot overflow.
       stamps.values.allSatisfy({ (-1 << 60...1 << 60).contains($0) }),
       errors.values.allSatisfy({ (0...1 << 60).contains($0) }),
-      traffic.values.allSatisfy({ (0...1 << 40).contains($0) })
+      traffic.values.allSatisfy({ (0...1 << 40).contains($0) }),
+      (0...1 << 40).contains(entry.barrierCost ?? 0)
     else { return nil }
     var timeline = CaseTimeline(
       layout: layout, rankCount: ranks,
-      timing: entry.barrierCost.map { .barrier(cost: max(0, $0 & (1 << 50 - 1))) } ?? .clocks)
+      timing: entry.barrierCost.map { .barrier(cost: $0) } ?? .clocks)
     let rowLength = layout.stampsPerStep
     for step in 0..<steps {
       timeline.append(
@@ -147,6 +148,12 @@ extension RunSamples {
           return Array(stamps.values[start..<start + rowLength])
         }, clockErrors: Array(errors.values[step * ranks..<(step + 1) * ranks]))
     }
+    // Ratios and shares are taken of these.
+    guard timeline.stepTimes().allSatisfy({ $0 > 0 }),
+      (0..<steps).allSatisfy({ step in
+        (0..<ranks).allSatisfy { timeline.wallTime(rank: $0, step: step) > 0 }
+      })
+    else { return nil }
     let width = traffic.shape[1]
     var samples = CaseSamples(
       caseIndex: entry.caseIndex, block: entry.block, timeline: timeline,

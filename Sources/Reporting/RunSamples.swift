@@ -61,12 +61,15 @@ public struct RunIdentity: Codable, Sendable, Equatable {
   public var backend: String
   public var isa: String
   public var threads: Int
+  public var mpi: String
   /// Every case with all its options.
   public var cases: [String]
+  /// Which expert stood where in each case, as a hash.
+  public var placements: [UInt64]
 
   public init(
     model: RunRecord.Model, workload: RunRecord.Workload, ranks: Int, nodes: Int, backend: String,
-    isa: String, threads: Int, cases: [String]
+    isa: String, threads: Int, mpi: String, cases: [String], placements: [UInt64]
   ) {
     self.model = model
     self.workload = workload
@@ -75,7 +78,9 @@ public struct RunIdentity: Codable, Sendable, Equatable {
     self.backend = backend
     self.isa = isa
     self.threads = threads
+    self.mpi = mpi
     self.cases = cases
+    self.placements = placements
   }
 
   /// The first thing in which another identity differs, in words; nil where it is the same.
@@ -88,6 +93,7 @@ public struct RunIdentity: Codable, Sendable, Equatable {
       ("the backend", backend, other.backend),
       ("the instruction set", isa, other.isa),
       ("--threads", "\(threads)", "\(other.threads)"),
+      ("the MPI library", mpi, other.mpi),
       ("--model", model.name, others.name),
       ("--layers", "\(model.layers)", "\(others.layers)"),
       ("--dtype", model.dtype, others.dtype),
@@ -106,13 +112,15 @@ public struct RunIdentity: Codable, Sendable, Equatable {
     }
     if model != others { return "the model \(model.name) has changed" }
     if work != otherWork { return "the workload \(work.name) has changed" }
-    return cases.indices.first { cases[$0] != other.cases[$0] }.map { index in
+    if let index = cases.indices.first(where: { cases[$0] != other.cases[$0] }) {
       let (old, new) = (
         cases[index].split(separator: " "), other.cases[index].split(separator: " ")
       )
       let word = zip(old, new).first { $0 != $1 } ?? (old.last ?? "", new.last ?? "")
       return "case \(index + 1) was \(word.0) and is \(word.1)"
     }
+    let moved = zip(placements, other.placements).enumerated().first { $1.0 != $1.1 }
+    return moved.map { "case \($0.offset + 1) places its experts otherwise than it did" }
   }
 }
 

@@ -3,8 +3,9 @@
 
 /// Who waited for whom in one step, and what had made the late rank late.
 ///
-/// In every exchange the rank that entered last is the culprit: whatever the others waited there
-/// beyond the clocks' error bound is booked on it. Its lateness against the mean entry splits
+/// In every exchange the rank that entered last by the stamps is the culprit: whatever the others
+/// waited there beyond the clocks' error bound is booked on it. Of several ranks that entered within
+/// the error of each other, which one is last is chance. Its lateness against the mean entry splits
 /// exactly, for between two exchanges a rank does nothing but work: it left the exchange before
 /// later than the mean rank (earlier waiting), it computed longer, or it did all other work (route,
 /// plan, pack, group, ungroup, reduce) longer.
@@ -36,7 +37,6 @@ public struct Blame: Sendable, Equatable {
     causes = Array(repeating: Cause(), count: ranks)
     // Where each rank's way to the next exchange begins.
     var starts = (0..<ranks).map { timeline.span(rank: $0, step: step).lowerBound }
-    // What it computes on that way.
     for layer in 0..<timeline.layout.layerCount {
       for exchange in Phase.Exchange.allCases {
         let stamps = timeline.stamps(of: exchange, layer: layer, step: step)

@@ -41,8 +41,8 @@ public enum ExchangeTiming: Sendable, Equatable {
 /// Source: "Wait at N x N" of the Scalasca patterns, restricted to entry stamps.
 ///
 /// By barrier, with E'_i the exit of the barrier and b its cost: wait_i = max(0, E'_i - E_i - b),
-/// transfer_i = A_i - E'_i; ranks leave a barrier at different times, and that skew bounds the
-/// error of transfer.
+/// transfer_i = A_i - E'_i; ranks leave a barrier at different times, and that skew, which is known
+/// to within two clock errors, bounds the error of transfer.
 public struct ExchangeSplit: Sendable, Equatable {
   /// Time until the last partner had entered, nanoseconds.
   public let wait: Int64
@@ -85,7 +85,8 @@ public struct ExchangeSplit: Sendable, Equatable {
   }
 
   private static func byBarrier(_ stamps: [ExchangeStamps], cost: Int64) -> [ExchangeSplit] {
-    let skew = barrierExitSkew(stamps)
+    let clockErrors = stamps.map(\.clockError).sorted(by: >).prefix(2).reduce(0, +)
+    let skew = barrierExitSkew(stamps) + (stamps.count > 1 ? clockErrors : 0)
     return stamps.map { own in
       let barrier = min(cost, own.entered - own.entry)
       return ExchangeSplit(

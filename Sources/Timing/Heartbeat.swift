@@ -15,6 +15,8 @@ public final class Heartbeat: Sendable {
     case betweenSteps
     case checking
     case collecting
+    /// The run is over; what remains is one rank's work.
+    case finished
 
     /// In words.
     public var description: String {
@@ -24,6 +26,7 @@ public final class Heartbeat: Sendable {
       case .betweenSteps: "the barrier before a step"
       case .checking: "comparing with the reference layer"
       case .collecting: "collecting the results of a round"
+      case .finished: "the end of the run"
       }
     }
   }

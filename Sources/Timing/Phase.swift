@@ -34,6 +34,7 @@ public enum Phase: Int, Sendable, CaseIterable {
     case dispatch
     case combine
 
-    var phase: Phase { self == .dispatch ? .dispatch : .combine }
+    /// The phase.
+    public var phase: Phase { self == .dispatch ? .dispatch : .combine }
   }
 }

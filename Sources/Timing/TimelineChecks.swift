@@ -16,8 +16,7 @@ public struct TimelineChecks: Sendable, Equatable {
   /// dispatch begins with counts, of which every rank sends some to every other.
   public let causalityViolations: Int
 
-  /// - Parameter receivesCounts: [R] whether a rank has slots, so that counts are sent to it.
-  public init(_ timeline: CaseTimeline, receivesCounts: [Bool]) {
+  public init(_ timeline: CaseTimeline) {
     var gap = 0.0
     var gapShare = 0.0
     var backward = 0
@@ -39,7 +38,7 @@ public struct TimelineChecks: Sendable, Equatable {
           backward += zip(stamps, stamps.dropFirst()).count { $1 < $0 }
         }
         let dispatch = timeline.stamps(of: .dispatch, layer: layer, step: step)
-        for (receiver, own) in dispatch.enumerated() where receivesCounts[receiver] {
+        for (receiver, own) in dispatch.enumerated() {
           for (sender, other) in dispatch.enumerated() where sender != receiver {
             checks += 1
             if own.arrived < other.entry - own.clockError - other.clockError { violations += 1 }

@@ -57,7 +57,8 @@ public final class Watchdog: Sendable {
   /// Seconds that a rank may stand at a position.
   private func patience(_ position: Heartbeat.Position) -> Double {
     switch position {
-    case .stage(.preparing), .stage(.checking): 10 * limit
+    case .stage(.finished): .infinity
+    case .stage(.preparing), .stage(.checking), .stage(.collecting): 10 * limit
     case .stage, .step: limit
     }
   }

@@ -61,7 +61,14 @@ struct CaseSpec: Equatable {
       throw InputError("--expert-rate is given, but no case has --compute emulated")
     }
     for spec in cases { try spec.requireMeaning() }
-    return try distinct(cases)
+    try requireDistinct(cases)
+    // A list of rates makes cases of emulated compute only.
+    for index in cases.indices where cases[index].compute != .emulated {
+      cases[index].expertRate = nil
+    }
+    return cases.reduce(into: []) { kept, spec in
+      if !kept.contains(spec) { kept.append(spec) }
+    }
   }
 
   /// Refuses options that lack what they need, or have nothing to act on.
@@ -75,11 +82,10 @@ struct CaseSpec: Equatable {
     }
   }
 
-  private static func distinct(_ cases: [CaseSpec]) throws -> [CaseSpec] {
+  private static func requireDistinct(_ cases: [CaseSpec]) throws {
     for (index, spec) in cases.enumerated() where cases[..<index].contains(spec) {
       throw InputError("the case \(spec.placement) is given twice, cases must differ")
     }
-    return cases
   }
 
   /// This case with the options of a `--case` in place of its own.

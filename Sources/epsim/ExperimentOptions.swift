@@ -92,7 +92,7 @@ struct ExecutionOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Keep a rank busy for so long in every layer before it packs.",
+      "Keep a rank busy (asleep, without real experts) for so long before it packs, in every layer.",
       valueName: "rank:microseconds"))
   var delay: String?
 
@@ -103,7 +103,7 @@ struct ExecutionOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Keep every rank busy for a random time up to this in every layer before it packs.",
+      "Keep every rank busy, or asleep, for a random time up to this before it packs, in every layer.",
       valueName: "microseconds"))
   var jitter: String?
 }
@@ -139,7 +139,7 @@ struct RunOptions: ParsableArguments {
   @Flag(help: "Compare every layer's output with the slow reference layer.")
   var check = false
 
-  @Option(help: "Folder for record.json; '-' writes none.")
+  @Option(help: "Folder for record.json and samples.safetensors; '-' writes none.")
   var output = "results"
 
   @Option(
@@ -160,7 +160,10 @@ struct RunOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: "Seconds without progress of a rank after which the job is ended; 0 for no limit.")
+    help: """
+      Seconds that one phase of one layer may take before the job is ended as stalled, ten times as \
+      long outside of steps; 0 for no limit.
+      """)
   var watchdog = 300.0
 
   @Flag(help: "Print the record as JSON on stdout, and nothing else there.")

@@ -29,12 +29,11 @@ struct RecordBuilder {
 
   private var environment: RunRecord.Environment {
     let (machine, kernels) = (session.machine, session.context.environment)
-    let computes = session.configuration.cases.contains { $0.compute == .real }
     return RunRecord.Environment(
       epsim: EPSim.version, mpi: MPIEnvironment.libraryVersion,
       backend: session.backend, isa: session.isa, ranks: machine.topology.rankCount,
       nodes: machine.topology.nodeCount, hosts: machine.hosts, cores: machine.cores,
-      functionalOnly: computes && machine.isFunctionalOnly(threads: kernels.threads),
+      functionalOnly: session.isFunctionalOnly,
       threads: kernels.threads, clockErrorUs: clockError, clocks: clocks,
       causality: RunRecord.Causality(
         checks: result.clocks.causality.checks, violations: result.clocks.causality.violations))
@@ -74,20 +73,28 @@ struct RecordBuilder {
     let model = configuration.model
     let weightLayers =
       configuration.weightSharing == .shared ? 1 : configuration.layers.count
-    let empty = TrafficCounters(placement: runCase.placement, topology: configuration.topology)
     return CaseMeasurement(
       name: runCase.name, placement: runCase.placement, options: spec.recorded(as: runCase),
       block: measured.block, timeline: measured.timeline,
-      traffic: measured.traffic.map { values in
-        var counters = empty
-        counters.replaceValues(values)
-        return counters
-      }, digest: measured.digest, referenceError: measured.referenceError,
+      traffic: measured.counters(of: runCase, topology: configuration.topology),
+      digest: measured.digest, referenceError: measured.referenceError,
       referenceTokens: measured.referenceTokens,
       rowBytes: (model.hiddenSize * runCase.wire.byteCount, model.hiddenSize * 4),
       expertBytes: model.expertParameterCount * configuration.elementType.byteCount,
       weightLayerCount: weightLayers, groupSteps: measured.groupSteps,
       stampCost: session.stampCost)
+  }
+}
+
+extension CaseSamples {
+  /// The counters of each step, as the case's placement lays them out.
+  func counters(of runCase: RunCase, topology: Topology) -> [TrafficCounters] {
+    let empty = TrafficCounters(placement: runCase.placement, topology: topology)
+    return traffic.map { values in
+      var counters = empty
+      counters.replaceValues(values)
+      return counters
+    }
   }
 }
 

@@ -35,14 +35,24 @@ final class RunCheckpoint {
     _ = try save(result())
   }
 
+  /// What was measured does not belong to the samples that it was to be added to.
+  struct Mismatch: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+  }
+
   /// Writes samples and record; nothing with `--output -`.
-  /// - Returns: the record, and its path where it was written.
-  func save(_ result: RunResult) throws -> (record: RunRecord, path: String?) {
+  /// - Returns: both, and the path of the record where it was written.
+  /// - Throws: ``Mismatch``, and ``RunFailure`` where the files cannot be written.
+  func save(
+    _ result: RunResult
+  ) throws -> (record: RunRecord, samples: RunSamples, path: String?) {
     let start = MonotonicClock.now()
     let samples = try allSamples(result)
     let record = RecordBuilder(session: session, result: result, samples: samples).record
     let folder = session.options.output
-    guard folder != "-" else { return (record, nil) }
+    guard folder != "-" else { return (record, samples, nil) }
     do {
       // Samples first: a record never speaks of more than they hold.
       try FileManager.default.createDirectory(
@@ -52,7 +62,7 @@ final class RunCheckpoint {
       SignalNotice.recordWritten()
       lastWrite = MonotonicClock.now()
       writeTime = lastWrite - start
-      return (record, path)
+      return (record, samples, path)
     } catch {
       throw RunFailure("the record cannot be written to \(folder): \(error)")
     }
@@ -75,11 +85,13 @@ final class RunCheckpoint {
       groups: [
         RunRecord.SampleGroup(
           kind: kind, created: created, rounds: rounds, hosts: session.machine.hosts,
-          clockErrorUs: Double(result.clocks.error) / 1000)
+          clockErrorUs: Double(result.clocks.error) / 1000,
+          functionalOnly: session.isFunctionalOnly,
+          causalityViolations: result.clocks.causality.violations)
       ], cases: cases)
     let all = earlier?.adding(own) ?? own
     guard all.fitsTogether else {
-      throw RunFailure(
+      throw Mismatch(
         "the memory that is free now splits the cases into other blocks than those of the samples "
           + "in \(session.options.output); --max-memory sets how much is used")
     }
@@ -91,7 +103,7 @@ final class RunCheckpoint {
     for samples in cases {
       let before = earlier?.samples(ofCase: samples.caseIndex, block: samples.block)
       guard let before, before.digest != samples.digest else { continue }
-      throw RunFailure(
+      throw Mismatch(
         "case \(session.configuration.cases[samples.caseIndex].name) gives the output digest "
           + "\(String(samples.digest, radix: 16)) in this launch and "
           + "\(String(before.digest, radix: 16)) in the record")

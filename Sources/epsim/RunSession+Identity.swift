@@ -4,7 +4,9 @@
 internal import CostModel
 internal import ExpertParallel
 internal import Kernels
+internal import MPI
 internal import MoE
+internal import Placement
 internal import Reporting
 internal import Workloads
 
@@ -14,10 +16,19 @@ extension RunSession {
     RunIdentity(
       model: recordedModel, workload: recordedWorkload, ranks: machine.topology.rankCount,
       nodes: machine.topology.nodeCount, backend: backend, isa: isa,
-      threads: context.environment.threads,
+      threads: context.environment.threads, mpi: MPIEnvironment.libraryVersion,
       cases: cases.map { spec in
         CaseKnob.all.map { "\($0.name)=\($0.word(spec))" }.joined(separator: " ")
-      })
+      },
+      // A file may hold another placement than it did, or a load that leads to one.
+      placements: configuration.cases.map(\.placement.fingerprint))
+  }
+
+  /// Whether some machine has more ranks times threads than cores, and computes for real: its
+  /// times are then no measurement. Stand-ins sleep and need no core.
+  var isFunctionalOnly: Bool {
+    configuration.cases.contains { $0.compute == .real }
+      && machine.isFunctionalOnly(threads: context.environment.threads)
   }
 
   /// Library and version that multiplies.

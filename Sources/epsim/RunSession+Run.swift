@@ -20,7 +20,7 @@ extension RunSession {
     }
     let finished = try comm.broadcast(
       options.resume ? finishedRounds(of: earlier) : [], root: 0)
-    if comm.rank == 0 { SignalNotice.install(resumes: options.resume) }
+    if comm.rank == 0 { SignalNotice.install(resumes: options.resume || options.addLaunch) }
     defer { SignalNotice.remove() }
     let heartbeat = Heartbeat()
     StallAlarm(configuration, rank: comm.rank, limit: options.watchdog).watch(heartbeat)
@@ -36,8 +36,14 @@ extension RunSession {
       result = try InterleavedRun(configuration, heartbeat: heartbeat).run(
         on: comm, context: context, finishedRounds: finished, progress: { progress.show($0) },
         roundFinished: { result in
-          do { try checkpoint.roundFinished(result) } catch {
-            // The end may still be written, and the ranks are in the middle of their exchanges.
+          do {
+            try checkpoint.roundFinished(result)
+          } catch let mismatch as RunCheckpoint.Mismatch {
+            // Nothing that follows could be kept, and the others wait for this rank's next step.
+            Launch.printError("\(mismatch)")
+            MPIEnvironment.abort(code: 1)
+          } catch {
+            // The end may still be written.
             if !hasFailed { Launch.printError("\(error); the run goes on") }
             hasFailed = true
           }
@@ -45,20 +51,34 @@ extension RunSession {
     }
     guard let result else { return nil }
     try Self.requireCountersMatch(result)
-    let (record, path) = try checkpoint.save(result)
+    let (record, samples, path) = try save(result, checkpoint)
     if let path, !options.json { Console.note("record: \(path)") }
     if let path = options.timeline {
-      try writeTimeline(of: result, record: record, to: path)
+      try writeTimeline(of: samples, record: record, to: path)
       if !options.json { Console.note("timeline: \(path)") }
     }
     return record
   }
 
-  /// Draws the measured steps of this launch.
-  private func writeTimeline(of result: RunResult, record: RunRecord, to path: String) throws {
-    let cases = result.cases.flatMap { $0 }.filter { $0.timeline.stepCount > 0 }.map {
-      TimelineTrace.Case(
-        name: $0.name, layers: configuration.layers, timeline: $0.timeline, traffic: $0.traffic)
+  /// Writes the end of a run.
+  private func save(
+    _ result: RunResult, _ checkpoint: RunCheckpoint
+  ) throws -> (record: RunRecord, samples: RunSamples, path: String?) {
+    do {
+      return try checkpoint.save(result)
+    } catch let mismatch as RunCheckpoint.Mismatch {
+      throw RunFailure(mismatch.description)
+    }
+  }
+
+  /// Draws the measured steps of all launches.
+  private func writeTimeline(of samples: RunSamples, record: RunRecord, to path: String) throws {
+    let cases = samples.cases.map { measured in
+      let runCase = configuration.cases[measured.caseIndex]
+      return TimelineTrace.Case(
+        name: runCase.name, layers: configuration.layers, timeline: measured.timeline,
+        traffic: measured.counters(of: runCase, topology: configuration.topology),
+        groupSteps: measured.groupSteps)
     }
     do {
       try TimelineTrace(

@@ -14,7 +14,7 @@ enum SignalNotice {
   private static let withRecord: StaticString =
     "epsim: ended by a signal; the record holds what was finished, --resume adds the rest\n"
   private static let withoutRecord: StaticString =
-    "epsim: ended by a signal before a round was finished; nothing was recorded\n"
+    "epsim: ended by a signal; nothing was recorded\n"
 
   /// Listens from now on; for the rank that speaks.
   ///

@@ -52,7 +52,7 @@ struct StallAlarm {
         return "\(who) \(still) in \(place); \(advice)"
       }
       let waits =
-        Phase.Exchange.allCases.contains { "\($0)" == phase.name }
+        Phase.Exchange.allCases.contains { $0.phase == phase }
         ? ", where it waits for other ranks" : ", which it does alone"
       return "\(who) \(still) in \(place), layer \(layers[layer]), phase \(phase.name)\(waits); "
         + advice

@@ -51,7 +51,7 @@ struct SignalledRunTests {
     #expect(outcome.exitCode == 143)
     #expect(
       outcome.error.contains(
-        "epsim: ended by a signal before a round was finished; nothing was recorded\n"),
+        "epsim: ended by a signal; nothing was recorded\n"),
       "\(outcome.error)")
     #expect(try FileManager.default.contentsOfDirectory(atPath: run.folder.url.path) == [])
   }

@@ -85,8 +85,10 @@ struct CaseVariationTests {
     #expect(cost > 0)
     for step in 0..<scenario.steps where ranks > 1 {
       let times = entry.timeline.times(of: .dispatch, step: step)
-      // The late rank is waited for in the barrier, in each of three layers.
-      #expect(times[1].wait > 3 * 2000, "\(times)")
+      // The late rank is waited for in the barrier, in each of three layers. With more ranks than
+      // cores another may be late as well, and a barrier costs much.
+      let waited = times.dropFirst().map { $0.wait + $0.barrier }.max()!
+      #expect(waited > 3 * 2000, "\(times)")
       #expect(entry.timeline.barrierExitSkew(step: step) > 0)
     }
   }

@@ -82,7 +82,7 @@ struct DistributedLayerTests {
     let timeline = result.cases[0][0].timeline
     #expect(timeline.rankCount == ranks && timeline.stepCount == 3)
     #expect(result.isComplete && result.clocks.causality.violations == 0)
-    let checks = TimelineChecks(timeline, receivesCounts: Array(repeating: true, count: ranks))
+    let checks = TimelineChecks(timeline)
     #expect(checks.backwardStamps == 0 && checks.causalityViolations == 0)
     #expect(checks.causalityChecks == 3 * 3 * ranks * (ranks - 1))
     for step in 0..<3 {

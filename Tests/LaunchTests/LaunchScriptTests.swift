@@ -76,6 +76,7 @@ struct LaunchScriptTests {
 
   @Test(
     "what is wrong with a hostfile is said with its place, before anything starts",
+    .requiresOpenMPI,
     arguments: [
       ("localhost slots=abc\n", "line 1 of the hostfile 'F': 'slots=abc' is not a whole number"),
       ("# two\nlocalhost slots=0\n", "line 2 of the hostfile 'F': 'slots=0' is not a whole number"),
@@ -93,7 +94,9 @@ struct LaunchScriptTests {
     #expect(outcome.error.split(separator: "\n").count == 1)
   }
 
-  @Test("more ranks than slots start where that is asked for, and as many as slots always")
+  @Test(
+    "more ranks than slots start where that is asked for, and as many as slots always",
+    .requiresOpenMPI)
   func slots() throws {
     let asked = try launch(hostfile: "localhost slots=2\n", ["-n", "3", "--oversubscribe"])
     #expect(asked.output == "rank\nrank\nrank\n", "\(asked.error)")
@@ -106,6 +109,7 @@ struct LaunchScriptTests {
 
   @Test(
     "a rankfile is checked against the hostfile",
+    .requiresOpenMPI,
     arguments: [
       ("rank 0=nodex slot=0\n", "names the host 'nodex', which the hostfile 'F' does not"),
       ("rank zero=localhost slot=0\n", "is not 'rank N=HOST slot=CORES'"),
@@ -123,6 +127,7 @@ struct LaunchScriptTests {
 
   @Test(
     "a launch that cannot start is explained in one sentence of our own",
+    .requiresOpenMPI,
     arguments: [
       // The agent stands in for ssh and says what ssh says.
       (

@@ -7,7 +7,10 @@ import Testing
 
 @Suite("Probe", .serialized) @MainActor
 struct ProbeTests {
-  @Test("a message is there once it was sent, with its tag only, until it is received")
+  // A rank that sends to itself would wait for its own receive.
+  @Test(
+    "a message is there once it was sent, with its tag only, until it is received",
+    .enabled(if: SharedMPI.launchedRanks > 1, "needs two ranks"))
   func message() throws {
     let world = SharedMPI.world
     let left = (world.rank + world.size - 1) % world.size

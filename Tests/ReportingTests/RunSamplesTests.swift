@@ -16,8 +16,9 @@ import Workloads
     workload: RunRecord.Workload(
       name: "uniform", kind: "generator", tokensPerStep: 16, assignment: "block", fit: "all",
       judged: "all", judgedTokens: nil, warmupSteps: 1, measuredSteps: 4, seed: 1),
-    ranks: 2, nodes: 1, backend: "portable 1", isa: "any", threads: 1,
-    cases: ["placement=contiguous timing=clocks", "placement=lpt timing=clocks"])
+    ranks: 2, nodes: 1, backend: "portable 1", isa: "any", threads: 1, mpi: "MPI 1",
+    cases: ["placement=contiguous timing=clocks", "placement=lpt timing=clocks"],
+    placements: [11, 12])
 
   /// Steps of one case in one block, with stamps that differ everywhere.
   private func samples(
@@ -47,7 +48,7 @@ import Workloads
       groups: [
         RunRecord.SampleGroup(
           kind: kind, created: "2026-01-01T00:00:00Z", rounds: rounds, hosts: ["a", "b"],
-          clockErrorUs: 0.5)
+          clockErrorUs: 0.5, functionalOnly: false, causalityViolations: 0)
       ], cases: cases)
   }
 
@@ -223,6 +224,8 @@ import Workloads
     #expect(identity.difference(to: identity) == nil)
     expectDifference("the number of ranks was 2 and is 4") { $0.ranks = 4 }
     expectDifference("the number of nodes was 1 and is 2") { $0.nodes = 2 }
+    expectDifference("the MPI library was MPI 1 and is MPI 2") { $0.mpi = "MPI 2" }
+    expectDifference("case 2 places its experts otherwise than it did") { $0.placements[1] = 13 }
     expectDifference("the backend was portable 1 and is onednn 3") { $0.backend = "onednn 3" }
     expectDifference("the instruction set was any and is avx2") { $0.isa = "avx2" }
     expectDifference("--threads was 1 and is 2") { $0.threads = 2 }

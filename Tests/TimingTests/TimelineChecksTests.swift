@@ -9,7 +9,7 @@ import Timing
 
   @Test func soundTimelineHasNoGapAndNoViolation() {
     let checks = TimelineChecks(
-      timeline([stamps(ends), stamps(ends)]), receivesCounts: [true, true])
+      timeline([stamps(ends), stamps(ends)]))
     #expect(checks.largestGap == 0 && checks.backwardStamps == 0)
     #expect(checks.causalityChecks == 2 && checks.causalityViolations == 0)
   }
@@ -19,27 +19,24 @@ import Timing
     // The layer ends 29 us after its last phase.
     rank[1 + LayerStamp.layerEnd.rawValue] = 100_000
     rank[rank.count - 1] = 100_000
-    let checks = TimelineChecks(timeline([rank]), receivesCounts: [true])
+    let checks = TimelineChecks(timeline([rank]))
     #expect(abs(checks.largestGap - 29) < 1e-9 && abs(checks.largestGapShare - 0.29) < 1e-9)
   }
 
   @Test func stampThatLiesBackIsCounted() {
     var rank = stamps(ends)
     rank[1 + LayerStamp.group.rawValue] = 5000
-    #expect(TimelineChecks(timeline([rank]), receivesCounts: [true]).backwardStamps == 1)
+    #expect(TimelineChecks(timeline([rank])).backwardStamps == 1)
   }
 
   @Test func leavingBeforeTheOtherHasEnteredBreaksCausality() {
     // By the clocks, rank 1 enters dispatch 40 us after rank 0 has left it.
     let ranks = [stamps(ends), stamps(ends.map { $0 + 90 }, start: 90)]
-    let broken = TimelineChecks(timeline(ranks), receivesCounts: [true, true])
+    let broken = TimelineChecks(timeline(ranks))
     #expect(broken.causalityChecks == 2 && broken.causalityViolations == 1)
     // Clocks that are known no better than that explain it.
     let excused = TimelineChecks(
-      timeline(ranks, errors: [20_000, 20_000]), receivesCounts: [true, true])
+      timeline(ranks, errors: [20_000, 20_000]))
     #expect(excused.causalityViolations == 0)
-    // A rank without slots is sent no counts, so nothing follows for it.
-    let idle = TimelineChecks(timeline(ranks), receivesCounts: [false, true])
-    #expect(idle.causalityChecks == 1 && idle.causalityViolations == 0)
   }
 }
