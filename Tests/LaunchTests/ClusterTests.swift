@@ -17,7 +17,7 @@ private struct Record: Decodable {
     let combine: Int
   }
   struct Case: Decodable {
-    let output_digest: String
+    let outputDigest: String
     let bytes: [String: Bytes]
   }
   let environment: Environment
@@ -25,7 +25,9 @@ private struct Record: Decodable {
 
   init(_ outcome: Command) throws {
     try #require(outcome.exitCode == 0, "\(outcome.error)")
-    self = try JSONDecoder().decode(Record.self, from: Data(outcome.output.utf8))
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    self = try decoder.decode(Record.self, from: Data(outcome.output.utf8))
   }
 
   private enum CodingKeys: CodingKey { case environment, cases }
@@ -139,8 +141,8 @@ struct ClusterTests {
     #expect(twoNodes.environment.ranks == 4)
     #expect(
       twoNodes.environment.hosts == [1, 1, 2, 2].map { "\(Cluster.name)-node\($0)" })
-    #expect(twoNodes.cases[0].output_digest == alone.cases[0].output_digest)
-    #expect(twoNodes.cases[0].output_digest == oneNode.cases[0].output_digest)
+    #expect(twoNodes.cases[0].outputDigest == alone.cases[0].outputDigest)
+    #expect(twoNodes.cases[0].outputDigest == oneNode.cases[0].outputDigest)
     #expect(oneNode.environment.nodes == 1)
 
     let off = { (record: Record) in

@@ -11,12 +11,12 @@ private struct Record: Decodable {
     let wait: Double
   }
   struct Rank: Decodable {
-    let expert_us: Double
-    let dispatch_us: Exchange
-    let combine_us: Exchange
+    let expertUs: Double
+    let dispatchUs: Exchange
+    let combineUs: Exchange
   }
   struct Blame: Decodable {
-    let waiting_us: [[Double]]
+    let waitingUs: [[Double]]
   }
   struct Case: Decodable {
     let ranks: [Rank]
@@ -24,7 +24,7 @@ private struct Record: Decodable {
 
     /// The rank that the others waited for longest.
     var lateRank: Int {
-      let sums = blame.waiting_us.map { $0.reduce(0, +) }
+      let sums = blame.waitingUs.map { $0.reduce(0, +) }
       return sums.firstIndex(of: sums.max()!)!
     }
   }
@@ -89,7 +89,9 @@ struct InjectedTruthTests {
             + ["--compute", "emulated", "--expert-rate", "50G"] + injection)
       }
     try #require(outcome.exitCode == 0, "\(outcome.error)")
-    return try JSONDecoder().decode(Record.self, from: Data(outcome.output.utf8))
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    return try decoder.decode(Record.self, from: Data(outcome.output.utf8))
   }
 
   /// Runs `attempt` until it finds nothing to complain about, at most three times.
@@ -127,17 +129,17 @@ struct InjectedTruthTests {
       let injected = 5000 * Self.layers
       var complaints: [String] = []
       for (rank, (before, after)) in zip(plain.ranks, delayed.ranks).enumerated() {
-        let added = after.dispatch_us.wait - before.dispatch_us.wait
+        let added = after.dispatchUs.wait - before.dispatchUs.wait
         let wanted = rank == 1 ? 0 : injected
         // The late rank itself waits for nobody there.
         if rank == 1
-          ? after.dispatch_us.wait > 0.01 * injected
+          ? after.dispatchUs.wait > 0.01 * injected
           : abs(added - wanted) > 0.05 * injected
         {
           complaints.append("rank \(rank) waits \(added) us more, injected were \(wanted)")
         }
-        if abs(after.expert_us / before.expert_us - 1) > 0.05 {
-          complaints.append("experts of rank \(rank): \(before.expert_us) to \(after.expert_us)")
+        if abs(after.expertUs / before.expertUs - 1) > 0.05 {
+          complaints.append("experts of rank \(rank): \(before.expertUs) to \(after.expertUs)")
         }
       }
       if delayed.lateRank != 1 { complaints.append("rank \(delayed.lateRank) is blamed") }
@@ -154,15 +156,15 @@ struct InjectedTruthTests {
       let record = try record(setting, ["--slow", "none,1:1.5"])
       let (plain, slowed) = (record.cases[0], record.cases[1])
       var complaints: [String] = []
-      let ratio = slowed.ranks[1].expert_us / plain.ranks[1].expert_us
+      let ratio = slowed.ranks[1].expertUs / plain.ranks[1].expertUs
       if abs(ratio / 1.5 - 1) > 0.05 { complaints.append("the slow rank took \(ratio) times") }
       // Combine starts when the slow rank has computed: that is how long the other waits.
-      let lead = slowed.ranks[1].expert_us - slowed.ranks[0].expert_us
-      let waited = slowed.ranks[0].combine_us.wait
+      let lead = slowed.ranks[1].expertUs - slowed.ranks[0].expertUs
+      let waited = slowed.ranks[0].combineUs.wait
       if abs(waited / lead - 1) > 0.05 {
         complaints.append("rank 0 waited \(waited) us, it was \(lead) us ahead")
       }
-      if slowed.ranks[1].combine_us.wait > 0.01 * lead { complaints.append("rank 1 waited") }
+      if slowed.ranks[1].combineUs.wait > 0.01 * lead { complaints.append("rank 1 waited") }
       if slowed.lateRank != 1 { complaints.append("rank \(slowed.lateRank) is blamed") }
       return complaints
     }
@@ -174,11 +176,11 @@ struct InjectedTruthTests {
     try upToThreeTimes {
       let record = try record(.emulated, ["--jitter", "0,8000"])
       let (plain, shaken) = (record.cases[0], record.cases[1])
-      let blamed = shaken.blame.waiting_us.count { $0.reduce(0, +) > 0 }
+      let blamed = shaken.blame.waitingUs.count { $0.reduce(0, +) > 0 }
       var complaints: [String] = []
       for (before, after) in zip(plain.ranks, shaken.ranks)
-      where after.dispatch_us.wait < before.dispatch_us.wait + 2000 {
-        complaints.append("a rank waits \(before.dispatch_us.wait), \(after.dispatch_us.wait)")
+      where after.dispatchUs.wait < before.dispatchUs.wait + 2000 {
+        complaints.append("a rank waits \(before.dispatchUs.wait), \(after.dispatchUs.wait)")
       }
       if blamed < 3 { complaints.append("only \(blamed) ranks are blamed") }
       return complaints
