@@ -32,6 +32,8 @@ public struct MPIEnvironment: ~Copyable {
       // Alone, Open MPI starts a daemon for processes to come. It would inherit every open file
       // of this process, also the pipes to its other children, and keep them open.
       setenv("OMPI_MCA_ess_singleton_isolated", "1", 0)
+      // Isolated processes share one session folder, which the first to end takes from the others.
+      setenv("OMPI_MCA_orte_create_session_dirs", "0", 0)
     }
     var provided: Int32 = 0
     // int MPI_Init_thread(int *argc, char ***argv, int required, int *provided)
