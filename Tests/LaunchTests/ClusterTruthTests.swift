@@ -35,8 +35,8 @@ struct ClusterTruthTests {
 
   @Test("a dispatch over 1 Gbit/s takes as long as a ping-pong of its bytes, within 15 %")
   func wire() throws {
-    // Non-blocking both ways, as the ping-pong: with Open MPI's choice for two ranks, blocking sends
-    // in pairs, some launches in a row were seen to move one direction after the other.
+    // Non-blocking both ways, as the ping-pong. Some launches take twice its time all the same, fewer
+    // with this algorithm than with Open MPI's choice for two ranks; the cause is not known.
     let linear = [
       "--mca", "coll_tuned_use_dynamic_rules", "1", "--mca", "coll_tuned_alltoallv_algorithm", "1",
     ]
