@@ -121,6 +121,7 @@ final class CaseRunner {
     buffers.activations.update(
       from: inputs.rows.baseAddress!, count: inputs.tokenCount * configuration.model.hiddenSize)
     for (index, layer) in layers.enumerated() {
+      layer.globalTokens = inputs.globalTokens
       // A live router writes into memory of its own: a shared array would be copied in the step.
       layer.decision =
         inputs.decisions.isEmpty

@@ -16,6 +16,8 @@ final class DistributedLayer {
   let plan: DispatchPlan
   /// The choices of the last step.
   var decision: RoutingDecision
+  /// [T] index of each token over the whole run.
+  var globalTokens: [UInt64] = []
   /// Rows that arrived in the last step, as counted by MPI.
   private(set) var receivedRowCount = 0
   /// The step that runs, warm-up included; jitter is drawn anew in each.
@@ -154,9 +156,13 @@ final class DistributedLayer {
     if let router {
       router.product.multiply(
         rows: tokens, x: buffers.normalised, weights: router.weights, y: buffers.logits)
-      router.rule.route(
-        logits: UnsafeBufferPointer(start: buffers.logits, count: tokens * model.expertCount),
-        into: &decision)
+      globalTokens.withUnsafeBufferPointer { globalTokens in
+        router.rule.route(
+          RouterBatch(
+            logits: UnsafeBufferPointer(start: buffers.logits, count: tokens * model.expertCount),
+            tokens: globalTokens, scratch: UnsafeMutableBufferPointer(start: nil, count: 0)),
+          into: &decision)
+      }
     }
   }
 

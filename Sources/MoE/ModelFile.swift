@@ -152,7 +152,19 @@ private struct Fields: Decodable {
       expertGroupCount: try check(.expertGroups, expertGroups, 1...experts),
       router: RouterRule(
         score: score, renormalises: router.renormalise, scaling: router.scaling,
-        groupLimit: router.groupLimit, hasSelectionBias: router.selectionBias ?? false))
+        groups: try groupLimit(place: place),
+        hasSelectionBias: router.selectionBias ?? false))
+  }
+
+  /// As in DeepSeek-V3: a group counts as the sum of its two best scores.
+  private func groupLimit(place: String) throws -> RouterRule.GroupLimit? {
+    try router.groupLimit.map { open in
+      guard (1...expertGroups).contains(open) else {
+        throw InputError(
+          "\(place): router.group_limit is \(open), accepted is 1 to \(expertGroups)")
+      }
+      return RouterRule.GroupLimit(groupCount: expertGroups, openCount: open, summedScores: 2)
+    }
   }
 
   private func attentionShape(place: String) throws -> ModelShape.Attention {

@@ -75,34 +75,3 @@ public struct ModelShape: Sendable, Equatable, Codable {
     self.router = router
   }
 }
-
-/// How a router turns logits into expert choices and routing weights.
-public struct RouterRule: Sendable, Equatable, Codable {
-  /// The function from logits to scores.
-  public enum Score: String, Sendable, Codable, CaseIterable {
-    case softmax
-    case sigmoid
-  }
-
-  /// The function from logits to scores.
-  public var score: Score
-  /// Whether the K chosen scores are divided by their sum.
-  public var renormalises: Bool
-  /// Factor on the routing weights (`routed_scaling_factor`).
-  public var scaling: Double
-  /// Groups from which a token may choose; nil where every group is open.
-  public var groupLimit: Int?
-  /// Whether a learnt bias is added to the scores for the selection only.
-  public var hasSelectionBias: Bool
-
-  public init(
-    score: Score, renormalises: Bool, scaling: Double = 1, groupLimit: Int? = nil,
-    hasSelectionBias: Bool = false
-  ) {
-    self.score = score
-    self.renormalises = renormalises
-    self.scaling = scaling
-    self.groupLimit = groupLimit
-    self.hasSelectionBias = hasSelectionBias
-  }
-}

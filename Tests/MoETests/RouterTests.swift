@@ -10,7 +10,15 @@ import Testing
     let router = SoftmaxTopKRouter(
       expertCount: logits.count, topK: topK, renormalises: renormalises)
     var decision = RoutingDecision(tokenCount: 1, topK: topK)
-    logits.withUnsafeBufferPointer { router.route(logits: $0, into: &decision) }
+    logits.withUnsafeBufferPointer { logits in
+      [UInt64(0)].withUnsafeBufferPointer { tokens in
+        router.route(
+          RouterBatch(
+            logits: logits, tokens: tokens,
+            scratch: UnsafeMutableBufferPointer(start: nil, count: 0)),
+          into: &decision)
+      }
+    }
     return decision
   }
 
