@@ -67,7 +67,7 @@ struct BenchModel {
         try TokenAssignment.block.ranks(tokenCount: tokens, rankCount: ranks)
       },
       warmupSteps: warmup, measuredSteps: steps,
-      routing: .workload(BalancedRouting()),
+      routings: [.workload(BalancedRouting())],
       cases: [
         RunCase(
           name: "bench", placement: placement, replicaChoice: .expertRoundRobin, wire: wire)

@@ -36,7 +36,8 @@ final class CaseRunner {
     let exchange = try RowExchange(
       slotOffsets: runCase.placement.slotOffsets, rank: rank,
       wireRowBytes: hidden * runCase.wire.byteCount, combineRowBytes: hidden * 4)
-    let assignments = configuration.tokenCapacity(rank: rank) * configuration.model.topK
+    let assignments =
+      configuration.tokenCapacity(rank: rank) * configuration.routing(of: runCase).topK
     layers = try configuration.layers.map {
       try DistributedLayer(
         layer: $0, runCase: runCase, configuration: configuration, rank: rank, shard: shard,
@@ -76,7 +77,7 @@ final class CaseRunner {
       counters.add(
         layerRow: runCase.placement.row(ofLayer: number)!, sourceRank: rank,
         slots: UnsafeBufferPointer(rebasing: layer.plan.slots[..<layer.plan.assignmentCount]),
-        topK: configuration.model.topK)
+        topK: configuration.routing(of: runCase).topK)
     }
     return counters
   }
@@ -120,13 +121,15 @@ final class CaseRunner {
   private func start(_ inputs: StepInputs) {
     buffers.activations.update(
       from: inputs.rows.baseAddress!, count: inputs.tokenCount * configuration.model.hiddenSize)
+    let looked = inputs.decisions[runCase.routing]
     for (index, layer) in layers.enumerated() {
       layer.globalTokens = inputs.globalTokens
       // A live router writes into memory of its own: a shared array would be copied in the step.
       layer.decision =
-        inputs.decisions.isEmpty
-        ? RoutingDecision(tokenCount: inputs.tokenCount, topK: configuration.model.topK)
-        : inputs.decisions[index]
+        looked.isEmpty
+        ? RoutingDecision(
+          tokenCount: inputs.tokenCount, topK: configuration.routing(of: runCase).topK)
+        : looked[index]
     }
   }
 
@@ -142,7 +145,8 @@ final class CaseRunner {
   private func sampledTokens(of count: Int) -> [Int] {
     let model = configuration.model
     let perToken =
-      (model.topK + model.sharedExpertCount) * model.expertParameterCount * layers.count
+      (configuration.routing(of: runCase).topK + model.sharedExpertCount)
+      * model.expertParameterCount * layers.count
     let wanted = min(count, max(1, Self.checkBudget / perToken))
     return (0..<wanted).map { $0 * count / wanted }
   }

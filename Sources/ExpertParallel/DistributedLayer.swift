@@ -58,11 +58,16 @@ final class DistributedLayer {
     plan = DispatchPlan(
       assignmentCapacity: assignmentCapacity, expertCount: placement.expertCount,
       slotOffsets: placement.slotOffsets)
-    decision = RoutingDecision(tokenCount: 0, topK: model.topK)
+    decision = RoutingDecision(tokenCount: 0, topK: configuration.routing(of: runCase).topK)
     experts = shard.expertStage(layer: layer, runCase: runCase, rank: rank)
     shared = shard.sharedStage(layer: layer, compute: runCase.compute)
-    router = try shard.routerProduct.map {
-      ($0, shard.routerWeights(layer: layer)!, try SoftmaxTopKRouter(model: configuration.model))
+    if case .router = configuration.routing(of: runCase) {
+      router = (
+        shard.routerProduct!, shard.routerWeights(layer: layer)!,
+        try SoftmaxTopKRouter(model: configuration.model)
+      )
+    } else {
+      router = nil
     }
     firstRowOfSlot = .zeroed(exchange.counts.localSlotCount + 1)
     tokenRows = .zeroed(2)
@@ -218,7 +223,8 @@ final class DistributedLayer {
       // Without tokens there are no weights to point at.
       guard let weights = weights.baseAddress else { return }
       RowKernels.reduce(
-        tokens: decision.tokenCount, length: model.hiddenSize, topK: model.topK, weights: weights,
+        tokens: decision.tokenCount, length: model.hiddenSize, topK: decision.topK,
+        weights: weights,
         resultRows: UnsafePointer(plan.rowOfAssignment.baseAddress!),
         results: UnsafePointer(buffers.combinedRows),
         shared: shared == nil ? nil : UnsafePointer(buffers.sharedOutput), into: output)

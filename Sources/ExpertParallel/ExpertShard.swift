@@ -39,7 +39,7 @@ final class ExpertShard {
     }
     expertFFN = try prepared(model.expertFFNSize)
     sharedFFN = try prepared(model.sharedExpertCount > 0 ? model.sharedFFNSize : 0)
-    if case .router = configuration.routing {
+    if configuration.routesLive {
       let product = try LinearProduct(
         context: context, inputSize: model.hiddenSize, outputSize: model.expertCount, type: .f32)
       try product.prepare()

@@ -5,18 +5,9 @@ public import CostModel
 public import Kernels
 public import MoE
 public import Placement
-public import Workloads
 
 /// What a run executes. Every rank holds an equal copy.
 public struct RunConfiguration: Sendable {
-  /// Where the experts' choices come from.
-  public enum Routing: Sendable {
-    /// Norm, gate product and the model's routing rule, computed in every layer.
-    case router
-    /// Looked up in a trace or generator; only the norm is computed.
-    case workload(any RoutingSource)
-  }
-
   /// Sizes and rules of the model.
   public var model: ModelShape
   /// The MoE layers to run, in the model's numbering.
@@ -35,8 +26,8 @@ public struct RunConfiguration: Sendable {
   public var warmupSteps: Int
   /// Steps that are measured.
   public var measuredSteps: Int
-  /// Where choices come from.
-  public var routing: Routing
+  /// Where choices come from; cases name theirs by its index.
+  public var routings: [CaseRouting]
   /// What is compared; the first case is the base.
   public var cases: [RunCase]
   /// Which rank lives on which node.
@@ -50,7 +41,7 @@ public struct RunConfiguration: Sendable {
     model: ModelShape, layers: [Int], elementType: ElementType,
     weightSharing: ModelWeights.Sharing, seed: UInt64, tokenCount: Int,
     rankOfPosition: [[Int32]], warmupSteps: Int, measuredSteps: Int,
-    routing: Routing, cases: [RunCase], topology: Topology, checksReference: Bool,
+    routings: [CaseRouting], cases: [RunCase], topology: Topology, checksReference: Bool,
     memoryLimit: Int? = nil
   ) {
     self.model = model
@@ -62,7 +53,7 @@ public struct RunConfiguration: Sendable {
     self.rankOfPosition = rankOfPosition
     self.warmupSteps = warmupSteps
     self.measuredSteps = measuredSteps
-    self.routing = routing
+    self.routings = routings
     self.cases = cases
     self.topology = topology
     self.checksReference = checksReference
@@ -79,6 +70,12 @@ public struct RunConfiguration: Sendable {
   func tokenCapacity(rank: Int) -> Int {
     rankOfPosition.map { $0.reduce(0) { $0 + ($1 == Int32(rank) ? 1 : 0) } }.max() ?? 0
   }
+
+  /// Where the choices of a case come from.
+  func routing(of runCase: RunCase) -> CaseRouting { routings[runCase.routing] }
+
+  /// Whether some case has a live router.
+  var routesLive: Bool { routings.contains(where: \.isLive) }
 
   /// Whether some case computes with real weights.
   var computes: Bool { cases.contains { $0.compute == .real } }
@@ -98,6 +95,8 @@ public struct RunCase: Sendable {
 
   /// What tables call it.
   public var name: String
+  /// Where its choices come from, among the routings of the run.
+  public var routing: Int
   /// Where the experts live; rows for every layer of the run.
   public var placement: ExpertPlacement
   /// Which copy of an expert serves a token.
@@ -112,10 +111,12 @@ public struct RunCase: Sendable {
   public var disturbance: Disturbance
 
   public init(
-    name: String, placement: ExpertPlacement, replicaChoice: ReplicaChoice, wire: ElementType,
-    compute: ExpertCompute = .real, timing: Timing = .clocks, disturbance: Disturbance = .none
+    name: String, routing: Int = 0, placement: ExpertPlacement, replicaChoice: ReplicaChoice,
+    wire: ElementType, compute: ExpertCompute = .real, timing: Timing = .clocks,
+    disturbance: Disturbance = .none
   ) {
     self.name = name
+    self.routing = routing
     self.placement = placement
     self.replicaChoice = replicaChoice
     self.wire = wire

@@ -12,6 +12,8 @@ internal import Workloads
 struct RunMemory {
   private let configuration: RunConfiguration
   private let rank: Int
+  /// The most choices per token of any case.
+  private let topK: Int
   /// Sizes of this rank's activation buffers.
   let bufferSizes: LayerBuffers.Sizes
 
@@ -23,31 +25,36 @@ struct RunMemory {
     self.configuration = configuration
     rank = comm.rank
     let model = configuration.model
-    let received: Int
-    switch configuration.routing {
-    case .router: received = configuration.tokenCount * model.topK
-    case .workload(let source):
-      received = try Self.largestReceiveCount(configuration, source, on: comm)
+    var received = 0
+    for (index, routing) in configuration.routings.enumerated() {
+      switch routing {
+      case .router(let live): received = max(received, configuration.tokenCount * live.topK)
+      case .workload(let source):
+        let cases = configuration.cases.filter { $0.routing == index }
+        received = max(
+          received, try Self.largestReceiveCount(configuration, source, cases: cases, on: comm))
+      }
     }
-    let isLive = if case .router = configuration.routing { true } else { false }
+    topK = configuration.routings.map(\.topK).max() ?? model.topK
     bufferSizes = LayerBuffers.Sizes(
-      tokens: configuration.tokenCapacity(rank: comm.rank), topK: model.topK,
+      tokens: configuration.tokenCapacity(rank: comm.rank), topK: topK,
       receivedRows: received, hidden: model.hiddenSize,
-      logitsPerToken: isLive ? model.expertCount : 0, hasShared: model.sharedExpertCount > 0,
+      logitsPerToken: configuration.routesLive ? model.expertCount : 0,
+      hasShared: model.sharedExpertCount > 0,
       elementBytes: configuration.elementType.byteCount,
       wireBytes: configuration.cases.map(\.wire.byteCount).max() ?? 4)
   }
 
-  /// The most rows that this rank receives in any case, step and layer. Collective.
+  /// The most rows that this rank receives in any of these cases, step and layer. Collective.
   private static func largestReceiveCount(
-    _ configuration: RunConfiguration, _ source: any RoutingSource,
+    _ configuration: RunConfiguration, _ source: any RoutingSource, cases: [RunCase],
     on comm: borrowing Communicator
   ) throws(MPIError) -> Int {
-    let (rank, topK) = (comm.rank, configuration.model.topK)
+    let (rank, topK) = (comm.rank, source.topK)
     let capacity = configuration.tokenCapacity(rank: rank) * topK
     var largest: Int64 = 0
     for layer in configuration.layers {
-      let planners = configuration.cases.map { runCase in
+      let planners = cases.map { runCase in
         (
           plan: DispatchPlan(
             assignmentCapacity: capacity, expertCount: runCase.placement.expertCount,
@@ -61,7 +68,7 @@ struct RunMemory {
       for step in 0..<configuration.warmupSteps + configuration.measuredSteps {
         let decision = StepInputs.decision(
           source, layer: layer, step: step,
-          positions: configuration.positions(rank: rank, step: step), topK: topK)
+          positions: configuration.positions(rank: rank, step: step))
         for (plan, table) in planners {
           try plan.build(decision, replicas: table)
           rowsPerRank += plan.sendPartition.counts.map(Int64.init)
@@ -89,7 +96,7 @@ struct RunMemory {
     let scratchBytes =
       configuration.computes ? max(1, sharedExperts) * model.expertParameterCount * 4 : 0
     // The buffers exist beside a copy of the step's inputs, and a plan per case and layer.
-    let assignments = bufferSizes.tokens * model.topK
+    let assignments = bufferSizes.tokens * topK
     let inputBytes = bufferSizes.tokens * model.hiddenSize * 4
     let planBytes = (cases.count * 20 + 8) * assignments * configuration.layers.count
     return expertBytes + sharedBytes + routerBytes + scratchBytes + inputBytes + planBytes

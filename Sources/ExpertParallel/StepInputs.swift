@@ -12,8 +12,8 @@ final class StepInputs {
   private(set) var globalTokens: [UInt64] = []
   /// [T, H] input rows of the local tokens.
   let rows: UnsafeMutableBufferPointer<Float>
-  /// Looked-up choices per layer; empty where a live router computes them.
-  private(set) var decisions: [RoutingDecision] = []
+  /// [routings][layers] looked-up choices; no layers where a live router computes them.
+  private(set) var decisions: [[RoutingDecision]] = []
 
   /// T, the local tokens of the step.
   var tokenCount: Int { globalTokens.count }
@@ -42,18 +42,19 @@ final class StepInputs {
         globalToken: Int(global),
         into: UnsafeMutableBufferPointer(rebasing: rows[token * hidden..<(token + 1) * hidden]))
     }
-    guard case .workload(let source) = configuration.routing else { return }
-    decisions = configuration.layers.map { layer in
-      Self.decision(
-        source, layer: layer, step: step, positions: positions, topK: configuration.model.topK)
+    decisions = configuration.routings.map { routing in
+      guard case .workload(let source) = routing else { return [] }
+      return configuration.layers.map { layer in
+        Self.decision(source, layer: layer, step: step, positions: positions)
+      }
     }
   }
 
   /// The choices of these tokens in one layer.
   static func decision(
-    _ source: any RoutingSource, layer: Int, step: Int, positions: [Int32], topK: Int
+    _ source: any RoutingSource, layer: Int, step: Int, positions: [Int32]
   ) -> RoutingDecision {
-    var decision = RoutingDecision(tokenCount: positions.count, topK: topK)
+    var decision = RoutingDecision(tokenCount: positions.count, topK: source.topK)
     source.route(layer: layer, step: step, positions: positions.span, into: &decision)
     return decision
   }

@@ -16,6 +16,8 @@ public struct CaseMeasurement {
   public var digest: UInt64
   public var referenceError: Double?
   public var referenceTokens: Int
+  /// What a capacity offers; nil where the case is dropless.
+  public var capacity: CapacityUse.Offer?
   /// Bytes of a row to the experts and of a row back.
   public var rowBytes: (dispatch: Int, combine: Int)
   /// Packed bytes of one expert.
@@ -30,7 +32,8 @@ public struct CaseMeasurement {
   public init(
     name: String, placement: ExpertPlacement, options: Options, block: Int,
     timeline: CaseTimeline, traffic: [TrafficCounters], digest: UInt64, referenceError: Double?,
-    referenceTokens: Int, rowBytes: (dispatch: Int, combine: Int), expertBytes: Int,
+    referenceTokens: Int, capacity: CapacityUse.Offer? = nil,
+    rowBytes: (dispatch: Int, combine: Int), expertBytes: Int,
     weightLayerCount: Int, groupSteps: [Int], stampCost: Double
   ) {
     self.name = name
@@ -42,6 +45,7 @@ public struct CaseMeasurement {
     self.digest = digest
     self.referenceError = referenceError
     self.referenceTokens = referenceTokens
+    self.capacity = capacity
     self.rowBytes = rowBytes
     self.expertBytes = expertBytes
     self.weightLayerCount = weightLayerCount
@@ -49,11 +53,31 @@ public struct CaseMeasurement {
     self.stampCost = stampCost
   }
 
+  /// How tokens get their experts.
+  public struct Routing {
+    public var topK: Int
+    /// Capacity factor; nil for dropless.
+    public var capacity: Double?
+    public var dropPolicy: String
+    public var capacityScope: String
+
+    public init(
+      topK: Int, capacity: Double? = nil, dropPolicy: String = "position",
+      capacityScope: String = "rank"
+    ) {
+      self.topK = topK
+      self.capacity = capacity
+      self.dropPolicy = dropPolicy
+      self.capacityScope = capacityScope
+    }
+  }
+
   /// The option words of a case as they stand in a record.
   public struct Options {
     public var placement: String
     public var isFitted: Bool
     public var replicaChoice: String
+    public var routing: Routing
     public var wire: String
     public var compute: String
     public var expertRate: Double?
@@ -63,13 +87,14 @@ public struct CaseMeasurement {
     public var jitterUs: Double
 
     public init(
-      placement: String, isFitted: Bool, replicaChoice: String, wire: String,
+      placement: String, isFitted: Bool, replicaChoice: String, routing: Routing, wire: String,
       compute: String = "real", expertRate: Double? = nil, timing: String = "clocks",
       delay: String? = nil, slow: String? = nil, jitterUs: Double = 0
     ) {
       self.placement = placement
       self.isFitted = isFitted
       self.replicaChoice = replicaChoice
+      self.routing = routing
       self.wire = wire
       self.compute = compute
       self.expertRate = expertRate

@@ -18,6 +18,9 @@ extension CaseRecord {
     placement = options.placement
     isFitted = options.isFitted
     replicaChoice = options.replicaChoice
+    let routing = options.routing
+    topK = routing.topK
+    capacity = routing.capacity.map { "\($0)" } ?? "none"
     wire = options.wire
     compute = options.compute
     timing = options.timing
@@ -53,8 +56,15 @@ extension CaseRecord {
     dropped = Dropped(
       assignments: perStep(total.droppedAssignments), tokens: perStep(total.droppedTokens))
     replicas = Replicas(measurement)
+    let kept = perStep(total.assignments)
     outputDigest = String(format: "%016llx", measurement.digest)
     expertRate = options.expertRate
+    if let offer = measurement.capacity {
+      dropPolicy = routing.dropPolicy
+      capacityScope = routing.capacityScope
+      capacityUse = CapacityUse(
+        offer, tokens: perStep(total.tokens), kept: kept, dropped: dropped)
+    }
     delay = options.delay
     slow = options.slow
     ratioToFirst = base.map { Ratio(PairedRatio(steps, base: $0)) }

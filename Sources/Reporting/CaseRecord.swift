@@ -63,7 +63,12 @@ public struct CaseRecord: Codable, Sendable {
   public var combine = "exact"
   public var combineWire = "f32"
   public var chunks = 1
-  public var capacity = "none"
+  public var topK: Int
+  /// Capacity factor as written, or "none".
+  public var capacity: String
+  /// Null without a capacity.
+  @ExplicitNull public var dropPolicy: String? = nil
+  @ExplicitNull public var capacityScope: String? = nil
   public var compute: String
   /// FLOP/s of emulated compute.
   @ExplicitNull public var expertRate: Double? = nil
@@ -97,6 +102,7 @@ public struct CaseRecord: Codable, Sendable {
   public var nodeLoad: LoadSummary
   public var fanOut: FanOut
   public var dropped: Dropped
+  @ExplicitNull public var capacityUse: CapacityUse? = nil
   public var replicas: Replicas
   /// Hash of the first measured step's output, in hexadecimal.
   public var outputDigest: String

@@ -11,7 +11,10 @@ public struct CompareReport {
 
   public var text: String {
     let parts =
-      [RecordHeading(record).text, caseTable, termTable, LaunchSpread(record, unit).text]
+      [
+        RecordHeading(record).text, caseTable, termTable, capacityTable,
+        LaunchSpread(record, unit).text,
+      ]
       + notes + [explanations]
     return parts.filter { !$0.isEmpty }.joined(separator: "\n\n")
   }
@@ -63,12 +66,22 @@ public struct CompareReport {
     return table.text
   }
 
+  private var capacityTable: String {
+    CapacityTable(
+      record.cases.compactMap { entry in entry.capacityUse.map { (entry.name, $0) } }
+    ).text
+  }
+
   private var notes: [String] {
     var notes: [String] = []
     if Set(record.cases.map(\.block)).count > 1 {
       notes.append(
         "Not all cases fit into memory together: they ran in "
           + "\((record.cases.map(\.block).max() ?? 0) + 1) blocks, each with the first case.")
+    }
+    if Set(record.cases.map { "\($0.topK) \($0.capacity)" }).count > 1 {
+      notes.append(
+        "Cases of another top-k or capacity compute another layer: fewer rows take less time.")
     }
     let checks = record.cases.compactMap(\.referenceError)
     if let worst = checks.max() {

@@ -44,7 +44,9 @@ public enum Quantity {
   public static func scientific(_ value: Double) -> String { String(format: "%.1e", value) }
 
   /// A share as a percentage: "12.3 %".
-  public static func percent(_ share: Double) -> String { fixed(share * 100, 1) + " %" }
+  public static func percent(_ share: Double, _ digits: Int = 1) -> String {
+    fixed(share * 100, digits) + " %"
+  }
 
   /// Bytes in decimal units: "12.3 MB".
   public static func bytes(_ count: Double) -> String {

@@ -23,6 +23,7 @@ public struct RunReport {
       "step \(CompareReport.step(entry.stepUs, unit)) \(unit.name), median with 95 % interval"
         + percentiles(unit) + "\nof it " + shares + "\n" + attribution.efficiencyLine,
       phaseTable(unit), layerTable(unit), attribution.rankTable, attribution.blameTable,
+      CapacityTable(entry.capacityUse.map { [(entry.name, $0)] } ?? []).text,
       LaunchSpread(record, unit).text, figures + "\n" + attribution.checkLine,
     ].filter { !$0.isEmpty }.joined(separator: "\n\n")
   }
@@ -30,7 +31,7 @@ public struct RunReport {
   private var options: String {
     var words = [
       "placement \(entry.placement)", "replica choice \(entry.replicaChoice)",
-      "wire \(entry.wire)",
+      "top-\(entry.topK)", "wire \(entry.wire)",
     ]
     switch entry.compute {
     case "emulated":
@@ -38,6 +39,9 @@ public struct RunReport {
       words.append("experts sleep as long as \(rate) GFLOP/s take")
     case "none": words.append("no expert compute")
     default: break
+    }
+    if let policy = entry.dropPolicy, let scope = entry.capacityScope {
+      words.append("capacity \(entry.capacity), drops by \(policy) in the \(scope) batch")
     }
     if entry.timing == "barrier" { words.append("waiting told by barriers") }
     if let delay = entry.delay { words.append("delay \(delay) us") }

@@ -9,13 +9,20 @@ public struct TrafficTable {
   /// One placement: counters of any number of steps, summed as they come.
   public struct Row {
     let name: String
+    private let capacity: CapacityUse.Offer?
+    private var stepCount = 0
     private(set) var total: TrafficCounters
     private(set) var ranks = LoadCounters()
     private(set) var nodes = LoadCounters()
 
     /// Nothing counted yet.
-    public init(name: String, placement: ExpertPlacement, topology: Topology) {
+    /// - Parameter capacity: what the experts offer; nil where nothing is dropped.
+    public init(
+      name: String, placement: ExpertPlacement, topology: Topology,
+      capacity: CapacityUse.Offer? = nil
+    ) {
       self.name = name
+      self.capacity = capacity
       total = TrafficCounters(placement: placement, topology: topology)
     }
 
@@ -24,6 +31,20 @@ public struct TrafficTable {
       total += step
       ranks.addRanks(of: step)
       nodes.addNodes(of: step)
+      stepCount += 1
+    }
+
+    /// What became of the capacity; nil where there is none.
+    fileprivate var capacityUse: CapacityUse? {
+      let total = total.total
+      let perStep = { (count: Int) in Double(count) / Double(stepCount) }
+      return capacity.map {
+        CapacityUse(
+          $0, tokens: perStep(total.tokens), kept: perStep(total.assignments),
+          dropped: CaseRecord.Dropped(
+            assignments: perStep(total.droppedAssignments),
+            tokens: perStep(total.droppedTokens)))
+      }
     }
   }
 
@@ -56,7 +77,11 @@ public struct TrafficTable {
         "\(placement.extraSlotCount) (\(placement.uselessReplicaCount))",
       ])
     }
+    let capacity = CapacityTable(
+      rows.compactMap { row in row.capacityUse.map { (row.name, $0) } }
+    ).text
     return table.text
       + "\n\ncopies and fan-out: mean over tokens and layers; useless: replicas on a rank that has one"
+      + (capacity.isEmpty ? "" : "\n\n" + capacity)
   }
 }

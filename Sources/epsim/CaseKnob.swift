@@ -18,10 +18,13 @@ struct CaseKnob {
   let word: (CaseSpec) -> String
 
   /// Placement first: a case is named after it.
-  static var all: [CaseKnob] { placing + executing }
+  static var all: [CaseKnob] { computed + executing }
 
-  /// Where experts live: all that counters depend on.
-  static var placing: [CaseKnob] {
+  /// All that counters depend on.
+  static var computed: [CaseKnob] { placing + routing }
+
+  /// Where experts live.
+  private static var placing: [CaseKnob] {
     [
       CaseKnob(
         name: "placement", text: \.cases.placement,
@@ -31,6 +34,44 @@ struct CaseKnob {
         set: { $0.replicaChoice = try CaseSpec.value(ReplicaChoice.self, $1, "replica-choice") },
         word: \.replicaChoice.rawValue),
     ]
+  }
+
+  /// How many experts a token gets, and what they take.
+  private static var routing: [CaseKnob] {
+    [
+      CaseKnob(
+        name: "top-k", text: \.routing.topK,
+        set: {
+          guard let topK = Int($1), (1...1024).contains(topK) else {
+            throw InputError("--top-k \($1), accepted are 1 to 1024")
+          }
+          $0.topK = topK
+        }, word: { $0.topK.map { "\($0)" } ?? "" }),
+      CaseKnob(
+        name: "capacity", text: \.routing.capacity,
+        set: { $0.capacity = try factor($1) },
+        word: { $0.capacity.map { shortNumber($0) } ?? "none" }),
+      CaseKnob(
+        name: "drop-policy", text: \.routing.dropPolicy,
+        set: {
+          $0.dropPolicy = try CaseSpec.value(CapacityRule.DropPolicy.self, $1, "drop-policy")
+        }, word: \.dropPolicy.rawValue),
+      CaseKnob(
+        name: "capacity-scope", text: \.routing.capacityScope,
+        set: {
+          $0.capacityScope = try CaseSpec.value(CapacityRule.Scope.self, $1, "capacity-scope")
+        }, word: \.capacityScope.rawValue),
+    ]
+  }
+
+  private static func factor(_ text: String) throws -> Double? {
+    if text == "none" { return nil }
+    guard let factor = Double(text), factor > 0, factor <= CapacityRule.maximumFactor else {
+      throw InputError(
+        "--capacity \(text), accepted are none and factors above 0 up to "
+          + shortNumber(CapacityRule.maximumFactor))
+    }
+    return factor
   }
 
   /// How rows travel, what computes and what is injected.
@@ -81,6 +122,9 @@ struct CaseKnob {
     let word = word(spec)
     return switch name {
     case "replica-choice", "wire", "compute", "timing": word
+    case "top-k": spec.topK.map { "top-\($0)" }
+    case "capacity": spec.capacity == nil ? "dropless" : "capacity \(word)"
+    case "drop-policy", "capacity-scope": spec.capacity == nil ? nil : word
     case "expert-rate": spec.expertRate.map { shortRate($0) }
     default: word == "none" || word == "0" ? nil : "\(name) \(word)"
     }

@@ -10,6 +10,12 @@ internal import Placement
 struct CaseSpec: Equatable {
   var placement = PlacementSpec.contiguous
   var replicaChoice = ReplicaChoice.expertRoundRobin
+  /// K; nil for the model's.
+  var topK: Int?
+  /// Capacity factor; nil for dropless.
+  var capacity: Double?
+  var dropPolicy = CapacityRule.DropPolicy.position
+  var capacityScope = CapacityRule.Scope.rank
   var wire: ElementType?
   var compute = Compute.real
   /// FLOP/s of emulated compute.
@@ -25,6 +31,7 @@ struct CaseSpec: Equatable {
   /// The options that make cases, as they were given.
   struct Words {
     let cases: CaseOptions
+    let routing: RoutingOptions
     /// Nil for commands that run nothing.
     let execution: ExecutionOptions?
   }
@@ -33,9 +40,11 @@ struct CaseSpec: Equatable {
   ///
   /// - Parameter execution: nil for commands that run nothing: they take no such option.
   /// - Throws: ``InputError`` that names the value and what is accepted.
-  static func all(_ options: CaseOptions, _ execution: ExecutionOptions?) throws -> [CaseSpec] {
-    let words = Words(cases: options, execution: execution)
-    let knobs = execution == nil ? CaseKnob.placing : CaseKnob.all
+  static func all(
+    _ options: CaseOptions, _ routing: RoutingOptions, _ execution: ExecutionOptions?
+  ) throws -> [CaseSpec] {
+    let words = Words(cases: options, routing: routing, execution: execution)
+    let knobs = execution == nil ? CaseKnob.computed : CaseKnob.all
     var product = [CaseSpec()]
     for knob in knobs {
       guard let text = knob.text(words) else { continue }
@@ -60,11 +69,22 @@ struct CaseSpec: Equatable {
     if execution?.expertRate != nil, !cases.contains(where: { $0.compute == .emulated }) {
       throw InputError("--expert-rate is given, but no case has --compute emulated")
     }
+    for (option, given) in [
+      ("drop-policy", routing.dropPolicy), ("capacity-scope", routing.capacityScope),
+    ] {
+      if let given, !cases.contains(where: { $0.capacity != nil }) {
+        throw InputError("--\(option) \(given) has no effect without --capacity")
+      }
+    }
     for spec in cases { try spec.requireMeaning() }
     try requireDistinct(cases)
-    // A list of rates makes cases of emulated compute only.
-    for index in cases.indices where cases[index].compute != .emulated {
-      cases[index].expertRate = nil
+    // A list of rates makes cases of emulated compute only, one of policies limited cases only.
+    for index in cases.indices {
+      if cases[index].compute != .emulated { cases[index].expertRate = nil }
+      if cases[index].capacity == nil {
+        cases[index].dropPolicy = .position
+        cases[index].capacityScope = .rank
+      }
     }
     return cases.reduce(into: []) { kept, spec in
       if !kept.contains(spec) { kept.append(spec) }
@@ -130,14 +150,23 @@ struct CaseSpec: Equatable {
 extension CaseSpec {
   /// A short name that tells the case from the others.
   func name(among cases: [CaseSpec]) -> String {
+    let others = CaseKnob.all.dropFirst().filter { knob in
+      Set(cases.map(knob.word)).count > 1
+    }.compactMap { $0.namePart(of: self) }
+    // A placement that all cases share tells them no more apart than other options do.
+    if !others.isEmpty, cases.allSatisfy({ $0.placement == placement }) {
+      return others.joined(separator: " ")
+    }
     let isAmbiguous = cases.contains {
       $0.placement.tableName == placement.tableName && $0.placement != placement
     }
     let first = isAmbiguous ? placement.description : placement.tableName
-    let others = CaseKnob.all.dropFirst().filter { knob in
-      Set(cases.map(knob.word)).count > 1
-    }
-    return ([first] + others.compactMap { $0.namePart(of: self) }).joined(separator: " ")
+    return ([first] + others).joined(separator: " ")
+  }
+
+  /// The limit on the experts' load; nil for dropless.
+  var capacityRule: CapacityRule? {
+    capacity.map { CapacityRule(factor: $0, policy: dropPolicy, scope: capacityScope) }
   }
 
   /// What stands for expert compute.

@@ -34,6 +34,7 @@ struct CompareCommand: DistributedCommand {
 
   @OptionGroup(title: "Model and workload") var workload: WorkloadOptions
   @OptionGroup(title: "Placement") var cases: CaseOptions
+  @OptionGroup(title: "Routing and capacity") var routing: RoutingOptions
   @OptionGroup(title: "Exchange, compute and timing") var execution: ExecutionOptions
   @OptionGroup(title: "Run") var run: RunOptions
 
@@ -47,7 +48,8 @@ struct CompareCommand: DistributedCommand {
   func run(arguments: [String], on comm: borrowing Communicator) throws {
     let ranks = try Self.rankCounts(computedRanks)
     let session = try RunSession(
-      workload: workload, cases: CaseSpec.all(cases, execution), run: run, arguments: arguments,
+      workload: workload, cases: CaseSpec.all(cases, routing, execution), run: run,
+      arguments: arguments,
       on: comm)
     guard let record = try session.run(on: comm) else { return }
     if run.json {

@@ -68,6 +68,32 @@ struct CaseOptions: ParsableArguments {
   var cases: [String] = []
 }
 
+/// How many experts a token gets, and what they take; comma lists make cases as well.
+struct RoutingOptions: ParsableArguments {
+  @Option(
+    help: """
+      Experts per token. Default: the model's. Of a trace the first choices are taken, in its order.
+      """)
+  var topK: String?
+
+  @Option(
+    help: """
+      Capacity factor: every expert takes ceil(T K FACTOR / E) assignments of a batch, or none: all \
+      that are sent (dropless).
+      """)
+  var capacity: String?
+
+  @Option(
+    help: """
+      What an expert above its capacity keeps: position (first come), probability (largest weights), \
+      random, or reroute (the others go to their next-best expert with room).
+      """)
+  var dropPolicy: String?
+
+  @Option(help: "The batch that capacity counts in: the tokens of each rank, or global.")
+  var capacityScope: String?
+}
+
 /// What travels, what computes and what is injected; comma lists make cases as well.
 struct ExecutionOptions: ParsableArguments {
   @Option(help: "Format of rows on the way to the experts: f32, bf16. Default: as --dtype.")

@@ -74,11 +74,14 @@ struct RecordBuilder {
     let weightLayers =
       configuration.weightSharing == .shared ? 1 : configuration.layers.count
     return CaseMeasurement(
-      name: runCase.name, placement: runCase.placement, options: spec.recorded(as: runCase),
+      name: runCase.name, placement: runCase.placement,
+      options: spec.recorded(
+        as: runCase, topK: configuration.routings[runCase.routing].topK),
       block: measured.block, timeline: measured.timeline,
       traffic: measured.counters(of: runCase, topology: configuration.topology),
       digest: measured.digest, referenceError: measured.referenceError,
       referenceTokens: measured.referenceTokens,
+      capacity: session.capacityOffers[measured.caseIndex],
       rowBytes: (model.hiddenSize * runCase.wire.byteCount, model.hiddenSize * 4),
       expertBytes: model.expertParameterCount * configuration.elementType.byteCount,
       weightLayerCount: weightLayers, groupSteps: measured.groupSteps,
@@ -100,10 +103,14 @@ extension CaseSamples {
 
 extension CaseSpec {
   /// The option words of the case as they stand in a record.
-  fileprivate func recorded(as runCase: RunCase) -> CaseMeasurement.Options {
+  fileprivate func recorded(as runCase: RunCase, topK: Int) -> CaseMeasurement.Options {
     CaseMeasurement.Options(
       placement: placement.description, isFitted: placement.needsLoad,
-      replicaChoice: replicaChoice.rawValue, wire: runCase.wire.rawValue,
+      replicaChoice: replicaChoice.rawValue,
+      routing: CaseMeasurement.Routing(
+        topK: topK, capacity: capacity, dropPolicy: dropPolicy.rawValue,
+        capacityScope: capacityScope.rawValue),
+      wire: runCase.wire.rawValue,
       compute: compute.rawValue, expertRate: compute == .emulated ? expertRate : nil,
       timing: timing.rawValue, delay: delayText, slow: slowText,
       jitterUs: disturbance.jitterMicroseconds)

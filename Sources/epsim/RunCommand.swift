@@ -29,16 +29,18 @@ struct RunCommand: DistributedCommand {
 
   @OptionGroup(title: "Model and workload") var workload: WorkloadOptions
   @OptionGroup(title: "Placement") var cases: CaseOptions
+  @OptionGroup(title: "Routing and capacity") var routing: RoutingOptions
   @OptionGroup(title: "Exchange, compute and timing") var execution: ExecutionOptions
   @OptionGroup(title: "Run") var run: RunOptions
 
   func run(arguments: [String], on comm: borrowing Communicator) throws {
-    let caseCount = try CaseSpec.all(cases, execution).count
+    let caseCount = try CaseSpec.all(cases, routing, execution).count
     guard caseCount == 1 else {
       throw InputError("run takes one case, the options make \(caseCount); use epsim compare")
     }
     let session = try RunSession(
-      workload: workload, cases: CaseSpec.all(cases, execution), run: run, arguments: arguments,
+      workload: workload, cases: CaseSpec.all(cases, routing, execution), run: run,
+      arguments: arguments,
       on: comm)
     guard let record = try session.run(on: comm) else { return }
     if run.json {

@@ -57,16 +57,15 @@ extension RunSession {
     }
     let dtype = try elementType(run.dtype, supportsBF16: supportsBF16)
     let steps = run.warmup + run.steps
-    let source = setup.source(tokensPerStep: tokens)
-    if source == nil { _ = try SoftmaxTopKRouter(model: setup.model) }
     let load =
       cases.contains { $0.placement.needsLoad }
       ? try setup.fittedLoad(
         judgedSteps: run.warmup..<steps, tokensPerStep: tokens, files: files) : nil
-    let runCases = try cases.map { spec in
+    let routing = try CaseRoutings(cases, setup: setup, tokensPerStep: tokens)
+    let runCases = try cases.enumerated().map { index, spec in
       try requireRanks(of: spec, ranks: ranks)
       return RunCase(
-        name: spec.name(among: cases),
+        name: spec.name(among: cases), routing: routing.indexOfCase[index],
         placement: try setup.place(spec.placement, topology: topology, load: load, files: files),
         replicaChoice: spec.replicaChoice, wire: spec.wire ?? dtype,
         compute: spec.expertCompute, timing: spec.timing, disturbance: spec.disturbance)
@@ -80,7 +79,7 @@ extension RunSession {
       seed: setup.options.seed, tokenCount: tokens,
       rankOfPosition: try rankOfPosition(setup, tokens: tokens, ranks: ranks, steps: steps),
       warmupSteps: run.warmup, measuredSteps: run.steps,
-      routing: source.map { .workload($0) } ?? .router, cases: runCases, topology: topology,
+      routings: routing.routings, cases: runCases, topology: topology,
       checksReference: run.check, memoryLimit: run.maxMemory.map { Int($0 * 0x1p30) })
   }
 

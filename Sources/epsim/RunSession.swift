@@ -27,6 +27,8 @@ struct RunSession {
   /// What taking a stamp costs, nanoseconds; measured.
   let stampCost = SpanRecorder.measuredCost()
   let options: RunOptions
+  /// [cases] what the capacity of each case offers; nil where it is dropless.
+  let capacityOffers: [CapacityUse.Offer?]
 
   /// Resolves the options to a configuration. Collective.
   init(
@@ -60,14 +62,15 @@ struct RunSession {
     self.context = context
     options = run
     // From here on every rank works on the same values; agreement covers what still may differ.
-    (setup, configuration) = try comm.agree(classify: Launch.exitCode) {
+    (setup, configuration, capacityOffers) = try comm.agree(classify: Launch.exitCode) {
       let setup = try WorkloadSetup(workload, files: files, placements: cases.map(\.placement))
-      return (
-        setup,
-        try Self.configuration(
-          setup, cases: cases, run: run, files: files, topology: machine.topology,
-          supportsBF16: everyRankHasBF16)
-      )
+      let configuration = try Self.configuration(
+        setup, cases: cases, run: run, files: files, topology: machine.topology,
+        supportsBF16: everyRankHasBF16)
+      let capacity = CapacityFigures(
+        setup: setup, tokensPerStep: configuration.tokenCount,
+        steps: run.warmup..<run.warmup + run.steps, rankCount: machine.topology.rankCount)
+      return (setup, configuration, try cases.map(capacity.figures))
     }
   }
 

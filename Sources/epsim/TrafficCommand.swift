@@ -28,6 +28,7 @@ struct TrafficCommand: ParsableCommand {
 
   @OptionGroup(title: "Model and workload") var workload: WorkloadOptions
   @OptionGroup(title: "Placement") var cases: CaseOptions
+  @OptionGroup(title: "Routing and capacity") var routing: RoutingOptions
   @OptionGroup(title: "Machine") var machine: MachineOptions
 
   @Option(
@@ -43,7 +44,7 @@ struct TrafficCommand: ParsableCommand {
 
   mutating func run() throws {
     let topology = try machine.topology()
-    let cases = try CaseSpec.all(self.cases, nil)
+    let cases = try CaseSpec.all(self.cases, routing, nil)
     let placements = cases.map(\.placement)
     let files = try InputFiles(WorkloadSetup.requests(workload, placements: placements))
     let setup = try WorkloadSetup(workload, files: files, placements: placements)
@@ -79,7 +80,7 @@ struct TrafficCommand: ParsableCommand {
     try cases.map { spec in
       let placement = try computation.placement(spec)
       var total = TrafficCounters(placement: placement, topology: computation.topology)
-      try computation.count(spec.replicaChoice, on: placement) { total += $0 }
+      try computation.count(spec, on: placement) { total += $0 }
       return TrafficRecord(
         dataset: setup.trace?.origin.domain ?? workload.workload,
         placement: spec.name(among: cases), source: workload.assignment.rawValue, counters: total)

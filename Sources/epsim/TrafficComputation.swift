@@ -33,9 +33,9 @@ struct TrafficComputation {
   /// - Throws: ``InputError`` for the live router, which tells nothing without running, and where
   ///   the counters would not fit into memory.
   func count(
-    _ choice: ReplicaChoice, on placement: ExpertPlacement, add: (TrafficCounters) -> Void
+    _ spec: CaseSpec, on placement: ExpertPlacement, add: (TrafficCounters) -> Void
   ) throws {
-    guard let source = setup.source(tokensPerStep: tokensPerStep) else {
+    guard let source = try setup.source(of: spec, tokensPerStep: tokensPerStep) else {
       throw InputError(
         "load and traffic of a live router cannot be computed without running it; use --workload "
           + "with a trace, uniform or zipf")
@@ -49,7 +49,7 @@ struct TrafficComputation {
           + "\(Quantity.bytes(Double(Self.largestCounters))); use fewer ranks or --layers")
     }
     let traffic = WorkloadTraffic(
-      source: source, placement: placement, topology: topology, choice: choice)
+      source: source, placement: placement, topology: topology, choice: spec.replicaChoice)
     for step in steps {
       let rankOfPosition = try setup.rankOfPosition(
         step: step, tokensPerStep: tokensPerStep, rankCount: topology.rankCount)
@@ -60,8 +60,12 @@ struct TrafficComputation {
   /// The counters of a case as a row of a table.
   func row(_ spec: CaseSpec, name: String) throws -> TrafficTable.Row {
     let placement = try placement(spec)
-    var row = TrafficTable.Row(name: name, placement: placement, topology: topology)
-    try count(spec.replicaChoice, on: placement) { row.add($0) }
+    let capacity = try CapacityFigures(
+      setup: setup, tokensPerStep: tokensPerStep, steps: steps, rankCount: topology.rankCount
+    ).figures(of: spec)
+    var row = TrafficTable.Row(
+      name: name, placement: placement, topology: topology, capacity: capacity)
+    try count(spec, on: placement) { row.add($0) }
     return row
   }
 }

@@ -133,6 +133,45 @@ struct WorkloadSetup {
       seed: options.seed)
   }
 
+  /// The routing of a case, with its own K and what its experts drop; nil for the live router.
+  ///
+  /// - Throws: ``InputError`` where the workload has not so many choices, or cannot be limited so.
+  func source(of spec: CaseSpec, tokensPerStep: Int) throws -> (any RoutingSource)? {
+    try requireTopK(of: spec)
+    let topK = spec.topK ?? model.topK
+    var source: any RoutingSource
+    if let trace = self.source(tokensPerStep: tokensPerStep), self.trace != nil {
+      source =
+        topK == model.topK
+        ? trace
+        : TopKPrefixSource(trace, topK: topK, renormalises: model.router.renormalises)
+    } else if let generator = self.spec?.generator(
+      expertCount: model.expertCount, topK: topK, layerCount: model.layerCount,
+      seed: options.seed)
+    {
+      source = generator
+    } else {
+      return nil
+    }
+    if let rule = spec.capacityRule {
+      source = try CapacityLimitedSource(
+        source, rule: rule, windowSize: tokensPerStep, seed: options.seed)
+    }
+    return source
+  }
+
+  private func requireTopK(of spec: CaseSpec) throws {
+    guard let topK = spec.topK else { return }
+    guard topK <= model.expertCount else {
+      throw InputError(
+        "--top-k \(topK), accepted are 1 to \(model.expertCount), the experts of \(model.name)")
+    }
+    if let trace, topK > trace.topK {
+      throw InputError(
+        "--top-k \(topK), accepted are 1 to \(trace.topK), the choices that \(trace.name) holds")
+    }
+  }
+
   /// The rank of each position of a step. Shape: [T].
   func rankOfPosition(step: Int, tokensPerStep: Int, rankCount: Int) throws -> [Int32] {
     let trace = source(tokensPerStep: tokensPerStep) as? TraceWorkload
@@ -142,7 +181,7 @@ struct WorkloadSetup {
   }
 
   /// Steps of a generator that no run reaches: placements are fitted to them.
-  private static let unjudgedSteps = 1 << 30
+  static let unjudgedSteps = 1 << 30
 
   /// The load that fitted placements see, for the layers in use.
   ///

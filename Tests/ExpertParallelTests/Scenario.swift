@@ -72,7 +72,8 @@ struct Scenario {
           })
       },
       warmupSteps: warmup, measuredSteps: steps,
-      routing: workload.map { .workload($0) } ?? .router, cases: cases, topology: topology,
+      routings: [workload.map { .workload($0) } ?? .router(LiveRouting(topK: model.topK))],
+      cases: cases, topology: topology,
       checksReference: checksReference, memoryLimit: memoryLimit)
   }
 

@@ -4,7 +4,7 @@
 /// A limit on the assignments of every expert in a batch, and what happens to those above it.
 ///
 /// Source: GShard, arXiv:2006.16668, section 2.2; Switch Transformer, arXiv:2101.03961, equation 3.
-public struct CapacityRule: Sendable, Equatable {
+public struct CapacityRule: Sendable, Hashable {
   /// Which assignments an expert above its capacity keeps.
   public enum DropPolicy: String, Sendable, Codable, CaseIterable {
     /// Those of the first tokens of the batch (Megatron-LM `position`).

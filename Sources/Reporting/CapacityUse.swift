@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: what a capacity dropped and what it left empty.
+
+internal import Placement
+
+/// What became of the slots that a capacity offers, per step over all layers and ranks.
+public struct CapacityUse: Codable, Sendable {
+  /// What is known before a run.
+  public struct Offer: Sendable {
+    /// Assignments that all experts of all layers take at most in a step.
+    public let slotsPerStep: Double
+    /// Share of the assignments that the experts' popularity lets expect as dropped.
+    public let forecastDroppedShare: Double?
+
+    public init(slotsPerStep: Double, forecastDroppedShare: Double?) {
+      self.slotsPerStep = slotsPerStep
+      self.forecastDroppedShare = forecastDroppedShare
+    }
+  }
+
+  /// E C of every batch and layer.
+  public var slots: Double
+  /// Dropped assignments over all.
+  public var droppedShare: Double
+  /// The same as forecast from popularity; null where it cannot be.
+  @ExplicitNull public var forecastDroppedShare: Double? = nil
+  /// Tokens of a layer without any expert, over all.
+  public var droppedTokenShare: Double
+  /// Slots that hold an assignment.
+  public var utilisation: Double
+  /// Rows that experts padded to their capacity compute, over those that hold an assignment.
+  public var paddedOverKept: Double
+
+  /// - Parameters:
+  ///   - tokens: tokens of all layers per step.
+  ///   - kept: assignments kept per step.
+  init(
+    _ offer: Offer, tokens: Double, kept: Double, dropped: CaseRecord.Dropped
+  ) {
+    slots = offer.slotsPerStep
+    droppedShare = dropped.assignments / max(1, kept + dropped.assignments)
+    droppedTokenShare = dropped.tokens / max(1, tokens)
+    utilisation = slots > 0 ? kept / slots : 0
+    paddedOverKept = kept > 0 ? slots / kept : 0
+    forecastDroppedShare = offer.forecastDroppedShare
+  }
+}
+
+/// Drops and empty slots of cases as text.
+struct CapacityTable {
+  private let rows: [(name: String, use: CapacityUse)]
+
+  /// - Parameter rows: those with a capacity.
+  init(_ rows: [(name: String, use: CapacityUse)]) { self.rows = rows }
+
+  /// Empty where no case has a capacity.
+  var text: String {
+    guard !rows.isEmpty else { return "" }
+    var table = TextTable([
+      ("capacity", .left), ("dropped\nassignments", .right), ("forecast", .right),
+      ("tokens with\nno expert", .right), ("slots\nused", .right),
+      ("padded rows\n/ kept", .right),
+    ])
+    for (name, use) in rows {
+      table.add([
+        TextTable.wrapped(name), Quantity.percent(use.droppedShare, 2),
+        use.forecastDroppedShare.map { Quantity.percent($0, 2) } ?? "n/a",
+        Quantity.percent(use.droppedTokenShare, 2), Quantity.percent(use.utilisation, 1),
+        Quantity.fixed(use.paddedOverKept, 3),
+      ])
+    }
+    return table.text
+      + "\n\nforecast: binomial loads from the popularity of the fitted tokens, computed; padded rows:"
+      + "\nwhat experts padded to their capacity would compute (here only kept rows are computed)"
+  }
+}
