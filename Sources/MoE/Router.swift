@@ -47,10 +47,93 @@ public protocol Router: Sendable {
   ///
   /// Shapes: `batch.logits` [T, E]; `decision` [T, ``choiceWidth``].
   func route(_ batch: RouterBatch, into decision: inout RoutingDecision)
+
+  /// Whether ``preferences(_:token:scores:weights:)`` knows a next-best expert; false for routers
+  /// whose choice is not the token's own ranking of experts (hash, balanced, expert choice,
+  /// Sinkhorn).
+  var ranksAllExperts: Bool { get }
+
+  /// How much a token would like each expert: what rerouting an assignment that found no room
+  /// needs. Local, does not allocate; overwrites the batch's scratch.
+  ///
+  /// Shapes: `scores` and `weights` [E]. The K largest scores, ties going to the lower index, are
+  /// the choice of ``route(_:into:)`` with their weights there. The other weights are what an
+  /// expert would carry in place of a chosen one: where weights are divided by the sum of the
+  /// chosen scores, that sum stays the one of the K original choices.
+  /// A score of minus infinity marks an expert that must not be taken (its group is closed, or its
+  /// logit is NaN); where ``ranksAllExperts`` is false, all are so marked.
+  /// - Parameter token: index in the batch.
+  func preferences(
+    _ batch: RouterBatch, token: Int, scores: UnsafeMutableBufferPointer<Float>,
+    weights: UnsafeMutableBufferPointer<Float>)
 }
 
 extension Router {
   public var choiceWidth: Int { topK }
 
   public func scratchCount(tokenCount: Int) -> Int { 0 }
+
+  public var ranksAllExperts: Bool { false }
+
+  public func preferences(
+    _ batch: RouterBatch, token: Int, scores: UnsafeMutableBufferPointer<Float>,
+    weights: UnsafeMutableBufferPointer<Float>
+  ) {
+    scores.update(repeating: -.infinity)
+    weights.update(repeating: 0)
+  }
+
+  /// Calls `body` for every token with its logits [E] and its part of the decision [width] each.
+  @inline(__always)
+  func forEachToken(
+    _ batch: RouterBatch, into decision: inout RoutingDecision,
+    _ body: (
+      _ token: Int, _ logits: UnsafeBufferPointer<Float>,
+      _ chosen: UnsafeMutableBufferPointer<Int32>, _ weights: UnsafeMutableBufferPointer<Float>
+    ) -> Void
+  ) {
+    let (tokens, experts, width) = (batch.tokenCount, expertCount, choiceWidth)
+    precondition(
+      batch.logits.count == tokens * experts && decision.tokenCount == tokens
+        && decision.topK == width && batch.bias.map { $0.count == experts } ?? true
+        && batch.scratch.count >= scratchCount(tokenCount: tokens),
+      "\(batch.logits.count) logits, \(decision.tokenCount) x \(decision.topK) choices for "
+        + "\(tokens) x \(experts), top-\(width); scratch \(batch.scratch.count)")
+    decision.expertIndices.withUnsafeMutableBufferPointer { indices in
+      decision.routingWeights.withUnsafeMutableBufferPointer { weights in
+        for token in 0..<tokens {
+          let choices = token * width..<(token + 1) * width
+          body(
+            token, batch.row(token, expertCount: experts),
+            UnsafeMutableBufferPointer(rebasing: indices[choices]),
+            UnsafeMutableBufferPointer(rebasing: weights[choices]))
+        }
+      }
+    }
+  }
+}
+
+extension RouterBatch {
+  /// [E] logits of one token.
+  @inline(__always)
+  func row(_ token: Int, expertCount: Int) -> UnsafeBufferPointer<Float> {
+    UnsafeBufferPointer(rebasing: logits[token * expertCount..<(token + 1) * expertCount])
+  }
+
+  /// The same batch with other logits and scratch.
+  func with(
+    logits: UnsafeBufferPointer<Float>, scratch: UnsafeMutableBufferPointer<Float>
+  ) -> RouterBatch {
+    RouterBatch(logits: logits, tokens: tokens, bias: bias, scratch: scratch)
+  }
+}
+
+extension UnsafeMutableBufferPointer<Float> {
+  /// The first `count` numbers, which are removed from this buffer.
+  @inline(__always)
+  mutating func take(_ count: Int) -> UnsafeMutableBufferPointer<Float> {
+    let part = UnsafeMutableBufferPointer(rebasing: self[..<count])
+    self = UnsafeMutableBufferPointer(rebasing: self[count...])
+    return part
+  }
 }
