@@ -13,8 +13,10 @@ enum ScoreFunction {
   static func sigmoid(_ x: Float) -> Float {
     // The exponential of a number that is not positive cannot overflow.
     let e = exp(-abs(x))
-    let upper = 1 / (1 + e)
-    return x.isNaN ? 0 : x >= 0 ? upper : e * upper
+    // No branch on the sign, which is random: it would cost more than the exponential.
+    let numerator: Float = x >= 0 ? 1 : e
+    let score = numerator / (1 + e)
+    return score.isNaN ? 0 : score
   }
 
   /// sqrt(log(1 + exp(x))).
