@@ -55,9 +55,10 @@ public struct BalancedChoice: Sendable {
     self.topK = topK
     self.tokenCount = tokenCount
     stride = Self.stride(of: tokenCount)
-    slots = rankCount.map {
-      Self.slots(assignmentCount: tokenCount * topK, expertCount: expertCount, rankCount: $0)
-    } ?? []
+    slots =
+      rankCount.map {
+        Self.slots(assignmentCount: tokenCount * topK, expertCount: expertCount, rankCount: $0)
+      } ?? []
   }
 
   /// The expert of a token's choice.
