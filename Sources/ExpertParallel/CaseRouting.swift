@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: where the experts' choices of a case come from.
 
-public import MoE
+internal import MoE
 public import Workloads
 
 /// Where the experts' choices of a case come from.
@@ -14,24 +14,36 @@ public enum CaseRouting: Sendable {
   /// Whether a router computes them.
   var isLive: Bool { if case .router = self { true } else { false } }
 
+  /// Choices per token that a decision has room for.
+  var choiceWidth: Int {
+    switch self {
+    case .router(let live): live.choiceWidth
+    case .workload(let source): source.topK
+    }
+  }
+
+  /// The most rows that so many tokens send.
+  func rowLimit(tokenCount: Int) -> Int {
+    switch self {
+    case .router(let live): live.rowLimit(tokenCount: tokenCount)
+    case .workload(let source): tokenCount * source.topK
+    }
+  }
+
+  /// Choices per token of a router that looks at the tokens of all ranks; nil for others.
+  var globalWidth: Int? {
+    if case .router(let live) = self, live.capacity?.scope == .global {
+      live.choiceWidth
+    } else {
+      nil
+    }
+  }
+
   /// K, experts per token.
   public var topK: Int {
     switch self {
     case .router(let live): live.topK
     case .workload(let source): source.topK
     }
-  }
-}
-
-/// How a router routes while the run goes.
-public struct LiveRouting: Sendable {
-  /// K, experts per token.
-  public var topK: Int
-  /// What the experts take at most; nil for all that is sent.
-  public var capacity: CapacityRule?
-
-  public init(topK: Int, capacity: CapacityRule? = nil) {
-    self.topK = topK
-    self.capacity = capacity
   }
 }

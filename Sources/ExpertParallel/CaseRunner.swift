@@ -16,6 +16,8 @@ final class CaseRunner {
   private let configuration: RunConfiguration
   private let layers: [DistributedLayer]
   private let buffers: LayerBuffers
+  /// Where a router needs the tokens of all ranks; shared by the layers, which run in turn.
+  private let global: GlobalBatch?
   private let rank: Int
   private let index: Int
   private let heartbeat: Heartbeat
@@ -36,12 +38,16 @@ final class CaseRunner {
     let exchange = try RowExchange(
       slotOffsets: runCase.placement.slotOffsets, rank: rank,
       wireRowBytes: hidden * runCase.wire.byteCount, combineRowBytes: hidden * 4)
+    let global = configuration.routing(of: runCase).globalWidth.map {
+      GlobalBatch(configuration, rank: rank, expertCount: configuration.model.expertCount, $0)
+    }
+    self.global = global
     let assignments =
-      configuration.tokenCapacity(rank: rank) * configuration.routing(of: runCase).topK
+      configuration.tokenCapacity(rank: rank) * configuration.routing(of: runCase).choiceWidth
     layers = try configuration.layers.map {
       try DistributedLayer(
         layer: $0, runCase: runCase, configuration: configuration, rank: rank, shard: shard,
-        buffers: buffers, exchange: exchange, assignmentCapacity: assignments)
+        buffers: buffers, exchange: exchange, global: global, assignmentCapacity: assignments)
     }
     recorder = SpanRecorder(
       layout: StampLayout(layerCount: layers.count), heartbeat: heartbeat)
@@ -49,8 +55,7 @@ final class CaseRunner {
 
   /// Runs one step, the `number`th of the run with warm-up. Collective.
   func step(_ inputs: StepInputs, number: Int, on comm: borrowing Communicator) throws {
-    start(inputs)
-    for layer in layers { layer.stepNumber = number }
+    try start(inputs)
     heartbeat.startStep(number, caseIndex: index)
     try comm.barrier()
     recorder.startStep()
@@ -77,7 +82,7 @@ final class CaseRunner {
       counters.add(
         layerRow: runCase.placement.row(ofLayer: number)!, sourceRank: rank,
         slots: UnsafeBufferPointer(rebasing: layer.plan.slots[..<layer.plan.assignmentCount]),
-        topK: configuration.routing(of: runCase).topK)
+        choices: layer.decision.topK, topK: configuration.routing(of: runCase).topK)
     }
     return counters
   }
@@ -93,7 +98,7 @@ final class CaseRunner {
   func checkStep(
     _ inputs: StepInputs, on comm: borrowing Communicator
   ) throws -> (error: Double, tokens: Int) {
-    start(inputs)
+    try start(inputs)
     heartbeat.enter(.checking)
     let hidden = configuration.model.hiddenSize
     let sample = sampledTokens(of: inputs.tokenCount)
@@ -118,18 +123,14 @@ final class CaseRunner {
     return (error, sample.count)
   }
 
-  private func start(_ inputs: StepInputs) {
+  private func start(_ inputs: StepInputs) throws(MPIError) {
     buffers.activations.update(
       from: inputs.rows.baseAddress!, count: inputs.tokenCount * configuration.model.hiddenSize)
     let looked = inputs.decisions[runCase.routing]
+    try global?.prepare(step: inputs.step)
     for (index, layer) in layers.enumerated() {
-      layer.globalTokens = inputs.globalTokens
-      // A live router writes into memory of its own: a shared array would be copied in the step.
-      layer.decision =
-        looked.isEmpty
-        ? RoutingDecision(
-          tokenCount: inputs.tokenCount, topK: configuration.routing(of: runCase).topK)
-        : looked[index]
+      layer.prepare(
+        step: inputs.step, inputs, looked: looked.isEmpty ? nil : looked[index])
     }
   }
 

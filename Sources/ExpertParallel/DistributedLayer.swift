@@ -15,13 +15,13 @@ final class DistributedLayer {
   /// The plan of the last step.
   let plan: DispatchPlan
   /// The choices of the last step.
-  var decision: RoutingDecision
+  private(set) var decision: RoutingDecision
   /// [T] index of each token over the whole run.
-  var globalTokens: [UInt64] = []
+  private var globalTokens: [UInt64] = []
   /// Rows that arrived in the last step, as counted by MPI.
   private(set) var receivedRowCount = 0
   /// The step that runs, warm-up included; jitter is drawn anew in each.
-  var stepNumber = 0
+  private var stepNumber = 0
 
   private let number: Int
   private let model: ModelShape
@@ -32,7 +32,7 @@ final class DistributedLayer {
   private let replicas: ReplicaTable
   private let experts: ExpertStage
   private let shared: ExpertStage?
-  private let router: (product: LinearProduct, weights: PackedWeights, rule: any Router)?
+  private let router: LiveRouter?
   /// [S + 1] first grouped row of each local slot.
   private let firstRowOfSlot: UnsafeMutableBufferPointer<Int>
   /// [2] the rank's tokens as the rows of one slot, for the shared experts.
@@ -42,7 +42,7 @@ final class DistributedLayer {
 
   init(
     layer: Int, runCase: RunCase, configuration: RunConfiguration, rank: Int, shard: ExpertShard,
-    buffers: LayerBuffers, exchange: RowExchange, assignmentCapacity: Int
+    buffers: LayerBuffers, exchange: RowExchange, global: GlobalBatch?, assignmentCapacity: Int
   ) throws {
     number = layer
     model = configuration.model
@@ -58,14 +58,14 @@ final class DistributedLayer {
     plan = DispatchPlan(
       assignmentCapacity: assignmentCapacity, expertCount: placement.expertCount,
       slotOffsets: placement.slotOffsets)
-    decision = RoutingDecision(tokenCount: 0, topK: configuration.routing(of: runCase).topK)
+    decision = RoutingDecision(tokenCount: 0, topK: configuration.routing(of: runCase).choiceWidth)
     experts = shard.expertStage(layer: layer, runCase: runCase, rank: rank)
     shared = shard.sharedStage(layer: layer, compute: runCase.compute)
-    if case .router = configuration.routing(of: runCase) {
-      router = (
-        shard.routerProduct!, shard.routerWeights(layer: layer)!,
-        try SoftmaxTopKRouter(model: configuration.model)
-      )
+    if case .router(let live) = configuration.routing(of: runCase) {
+      router = LiveRouter(
+        rule: try live.router(layer: layer), gate: shard.routerProduct!,
+        gateWeights: shard.routerWeights(layer: layer)!, capacity: live.capacity, global: global,
+        configuration: configuration, layer: layer, rank: rank, buffers: buffers)
     } else {
       router = nil
     }
@@ -79,6 +79,23 @@ final class DistributedLayer {
     tokenRows.deallocate()
   }
 
+  /// Takes over the tokens of a step, outside of the measurement. Local.
+  ///
+  /// - Parameters:
+  ///   - number: of the step in the run, warm-up included.
+  ///   - looked: choices that were looked up; nil where the layer's router computes them.
+  func prepare(
+    step number: Int, _ inputs: StepInputs, looked: RoutingDecision?
+  ) {
+    stepNumber = number
+    globalTokens = inputs.globalTokens
+    // A live router writes into memory of its own: a shared array would be copied in the step.
+    decision =
+      looked
+      ?? RoutingDecision(
+        tokenCount: inputs.tokenCount, topK: router?.rule.choiceWidth ?? decision.topK)
+  }
+
   /// Runs the layer on `buffers.activations`, marking the end of every phase. Collective.
   ///
   /// - Parameters:
@@ -90,7 +107,7 @@ final class DistributedLayer {
     on comm: borrowing Communicator
   ) throws {
     recorder.mark(.begin)
-    route()
+    try route(on: comm)
     recorder.mark(.route)
     try plan.build(decision, replicas: replicas)
     recorder.mark(.plan)
@@ -154,20 +171,14 @@ final class DistributedLayer {
     }
   }
 
-  private func route() {
+  private func route(on comm: borrowing Communicator) throws(MPIError) {
     let (tokens, hidden) = (decision.tokenCount, model.hiddenSize)
     RowKernels.rmsNorm(
       tokens: tokens, length: hidden, from: buffers.activations, into: buffers.normalised)
-    if let router {
-      router.product.multiply(
-        rows: tokens, x: buffers.normalised, weights: router.weights, y: buffers.logits)
-      globalTokens.withUnsafeBufferPointer { globalTokens in
-        router.rule.route(
-          RouterBatch(
-            logits: UnsafeBufferPointer(start: buffers.logits, count: tokens * model.expertCount),
-            tokens: globalTokens, scratch: UnsafeMutableBufferPointer(start: nil, count: 0)),
-          into: &decision)
-      }
+    guard let router else { return }
+    // The array is not copied: nothing else writes to it in a step.
+    try globalTokens.withUnsafeBufferPointer { tokens throws(MPIError) in
+      try router.route(tokens: tokens, into: &decision, on: comm)
     }
   }
 

@@ -38,7 +38,8 @@ final class LayerBuffers {
   /// The sizes that decide how much memory is needed.
   struct Sizes {
     var tokens: Int
-    var topK: Int
+    /// The most rows that the tokens send.
+    var sentRows: Int
     var receivedRows: Int
     var hidden: Int
     var logitsPerToken: Int
@@ -49,7 +50,7 @@ final class LayerBuffers {
     /// Bytes of each buffer, in the order of the properties of ``LayerBuffers``.
     fileprivate var byteCounts: [Int] {
       let tokenRows = tokens * hidden
-      let assignmentRows = tokens * topK * hidden
+      let assignmentRows = sentRows * hidden
       let received = receivedRows * hidden
       return [
         tokenRows * 4, tokenRows * 4, hasShared ? tokenRows * elementBytes : 0,

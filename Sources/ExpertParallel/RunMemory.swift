@@ -13,7 +13,7 @@ struct RunMemory {
   private let configuration: RunConfiguration
   private let rank: Int
   /// The most choices per token of any case.
-  private let topK: Int
+  private let choiceWidth: Int
   /// Sizes of this rank's activation buffers.
   let bufferSizes: LayerBuffers.Sizes
 
@@ -28,16 +28,23 @@ struct RunMemory {
     var received = 0
     for (index, routing) in configuration.routings.enumerated() {
       switch routing {
-      case .router(let live): received = max(received, configuration.tokenCount * live.topK)
+      case .router(let live):
+        // Every rank may send all that it has to this one.
+        let limits = (0..<comm.size).map {
+          live.rowLimit(tokenCount: configuration.tokenCapacity(rank: $0))
+        }
+        received = max(received, limits.reduce(0, +))
       case .workload(let source):
         let cases = configuration.cases.filter { $0.routing == index }
         received = max(
           received, try Self.largestReceiveCount(configuration, source, cases: cases, on: comm))
       }
     }
-    topK = configuration.routings.map(\.topK).max() ?? model.topK
+    choiceWidth = configuration.routings.map(\.choiceWidth).max() ?? model.topK
+    let tokens = configuration.tokenCapacity(rank: comm.rank)
     bufferSizes = LayerBuffers.Sizes(
-      tokens: configuration.tokenCapacity(rank: comm.rank), topK: topK,
+      tokens: tokens,
+      sentRows: configuration.routings.map { $0.rowLimit(tokenCount: tokens) }.max() ?? 0,
       receivedRows: received, hidden: model.hiddenSize,
       logitsPerToken: configuration.routesLive ? model.expertCount : 0,
       hasShared: model.sharedExpertCount > 0,
@@ -96,10 +103,17 @@ struct RunMemory {
     let scratchBytes =
       configuration.computes ? max(1, sharedExperts) * model.expertParameterCount * 4 : 0
     // The buffers exist beside a copy of the step's inputs, and a plan per case and layer.
-    let assignments = bufferSizes.tokens * topK
+    let assignments = bufferSizes.tokens * choiceWidth
     let inputBytes = bufferSizes.tokens * model.hiddenSize * 4
+    // With a global capacity every rank holds the logits of all tokens.
+    let globalBytes = cases.compactMap { configuration.routing(of: $0).globalWidth }.reduce(0) {
+      $0
+        + GlobalBatch.byteCount(
+          tokens: configuration.tokenCount, expertCount: model.expertCount, choiceWidth: $1)
+    }
     let planBytes = (cases.count * 20 + 8) * assignments * configuration.layers.count
     return expertBytes + sharedBytes + routerBytes + scratchBytes + inputBytes + planBytes
+      + globalBytes
       + bufferSizes.totalBytes
   }
 

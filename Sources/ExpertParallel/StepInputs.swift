@@ -8,6 +8,8 @@ internal import Workloads
 ///
 /// Prepared once per step, outside the measurement; every case of the step starts from it.
 final class StepInputs {
+  /// The step, counted from the first warm-up step.
+  private(set) var step = 0
   /// Index of each local token over the whole run; part of the digest.
   private(set) var globalTokens: [UInt64] = []
   /// [T, H] input rows of the local tokens.
@@ -34,6 +36,7 @@ final class StepInputs {
 
   /// Moves on to a step, counted from the first warm-up step.
   func prepare(step: Int) {
+    self.step = step
     let positions = configuration.positions(rank: rank, step: step)
     let hidden = configuration.model.hiddenSize
     globalTokens = positions.map { UInt64(step * configuration.tokenCount) + UInt64($0) }

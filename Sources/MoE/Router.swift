@@ -43,6 +43,9 @@ public protocol Router: Sendable {
   /// Numbers of working memory that a batch needs.
   func scratchCount(tokenCount: Int) -> Int
 
+  /// The most choices that are not dropped in a batch: T K unless the rule says otherwise.
+  func assignmentLimit(tokenCount: Int) -> Int
+
   /// Routes a batch. Local, does not allocate.
   ///
   /// Shapes: `batch.logits` [T, E]; `decision` [T, ``choiceWidth``].
@@ -72,6 +75,8 @@ extension Router {
   public var choiceWidth: Int { topK }
 
   public func scratchCount(tokenCount: Int) -> Int { 0 }
+
+  public func assignmentLimit(tokenCount: Int) -> Int { tokenCount * topK }
 
   public var ranksAllExperts: Bool { false }
 

@@ -40,17 +40,22 @@ public struct TrafficCounters: Sendable {
 
   /// Counts the tokens of one source rank in one layer.
   ///
-  /// Shapes: `slots` [T, K] physical slots, -1 for a dropped assignment.
-  /// - Precondition: slots are below P, and `slots` holds K entries per token.
+  /// Shapes: `slots` [T, choices] physical slots, -1 for one that is dropped or not used.
+  /// - Parameters:
+  ///   - choices: places for choices of each token; nil for K.
+  ///   - topK: K, assignments that each token asks for, on average where the number differs.
+  /// - Precondition: slots are below P.
   public mutating func add(
-    layerRow: Int, sourceRank: Int, slots: UnsafeBufferPointer<Int32>, topK: Int
+    layerRow: Int, sourceRank: Int, slots: UnsafeBufferPointer<Int32>, choices: Int? = nil,
+    topK: Int
   ) {
+    let width = choices ?? topK
     precondition(
       (0..<placement.layers.count).contains(layerRow)
         && (0..<topology.rankCount).contains(sourceRank)
-        && slots.count.isMultiple(of: topK),
-      "row \(layerRow), rank \(sourceRank), \(slots.count) slots, top-k \(topK)")
-    let tokenCount = slots.count / topK
+        && slots.count.isMultiple(of: width),
+      "row \(layerRow), rank \(sourceRank), \(slots.count) slots, \(width) per token")
+    let tokenCount = slots.count / width
     let base = layerRow * layout.size
     let raw = base + layout.raw + sourceRank * topology.rankCount
     let rankDedup = base + layout.rankDedup + sourceRank * topology.rankCount
@@ -59,7 +64,7 @@ public struct TrafficCounters: Sendable {
     let slotCount = placement.slotCount
     let firstStamp = tokensSeen + 1
     tokensSeen += tokenCount
-    var droppedAssignments = 0
+    var kept = 0
     var droppedTokens = 0
     let (rankOfSlot, nodeOfRank) = (placement.rankOfSlot, topology.nodeOfRank)
     values.withUnsafeMutableBufferPointer { values in
@@ -70,7 +75,7 @@ public struct TrafficCounters: Sendable {
               for token in 0..<tokenCount {
                 let stamp = firstStamp + token
                 var dropped = 0
-                for index in token * topK..<(token + 1) * topK {
+                for index in token * width..<(token + 1) * width {
                   let slot = Int(slots[index])
                   if slots[index] == RoutingDecision.dropped {
                     dropped += 1
@@ -90,8 +95,8 @@ public struct TrafficCounters: Sendable {
                     values[nodeDedup + node] += 1
                   }
                 }
-                droppedAssignments += dropped
-                droppedTokens += dropped == topK ? 1 : 0
+                kept += width - dropped
+                droppedTokens += dropped == width ? 1 : 0
               }
             }
           }
@@ -99,7 +104,7 @@ public struct TrafficCounters: Sendable {
       }
     }
     values[base + Layout.tokens] += tokenCount
-    values[base + Layout.droppedAssignments] += droppedAssignments
+    values[base + Layout.droppedAssignments] += max(0, tokenCount * topK - kept)
     values[base + Layout.droppedTokens] += droppedTokens
   }
 

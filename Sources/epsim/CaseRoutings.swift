@@ -12,30 +12,35 @@ struct CaseRoutings {
   private(set) var indexOfCase: [Int] = []
 
   /// - Throws: ``InputError`` where a case cannot be routed as it asks.
-  init(_ cases: [CaseSpec], setup: WorkloadSetup, tokensPerStep: Int) throws {
+  init(_ cases: [CaseSpec], setup: WorkloadSetup, tokensPerStep: Int, rankCount: Int) throws {
     var indexOfKey: [Key: Int] = [:]
     for spec in cases {
-      let key = Key(topK: spec.topK ?? setup.model.topK, capacity: spec.capacityRule)
+      let key = Key(topK: spec.topK, capacity: spec.capacityRule)
       if indexOfKey[key] == nil {
         indexOfKey[key] = routings.count
-        routings.append(try Self.routing(of: spec, key, setup, tokensPerStep))
+        routings.append(try Self.routing(of: spec, setup, tokensPerStep, rankCount))
       }
       indexOfCase.append(indexOfKey[key]!)
     }
   }
 
   private struct Key: Hashable {
-    let topK: Int
+    let topK: Int?
     let capacity: CapacityRule?
   }
 
   private static func routing(
-    of spec: CaseSpec, _ key: Key, _ setup: WorkloadSetup, _ tokensPerStep: Int
+    of spec: CaseSpec, _ setup: WorkloadSetup, _ tokensPerStep: Int, _ rankCount: Int
   ) throws -> CaseRouting {
     if let source = try setup.source(of: spec, tokensPerStep: tokensPerStep) {
       return .workload(source)
     }
-    _ = try SoftmaxTopKRouter(model: setup.model)
-    return .router(LiveRouting(topK: key.topK, capacity: key.capacity))
+    let live = try LiveRouting(
+      setup.router!, model: setup.model, topK: spec.topK, capacity: spec.capacityRule,
+      seed: setup.options.seed, tokensPerStep: tokensPerStep, rankCount: rankCount)
+    if let topK = spec.topK, topK != live.topK {
+      throw InputError("--top-k \(topK) with \(setup.router!), which chooses \(live.topK)")
+    }
+    return .router(live)
   }
 }

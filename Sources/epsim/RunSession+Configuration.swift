@@ -61,7 +61,8 @@ extension RunSession {
       cases.contains { $0.placement.needsLoad }
       ? try setup.fittedLoad(
         judgedSteps: run.warmup..<steps, tokensPerStep: tokens, files: files) : nil
-    let routing = try CaseRoutings(cases, setup: setup, tokensPerStep: tokens)
+    let routing = try CaseRoutings(
+      cases, setup: setup, tokensPerStep: tokens, rankCount: ranks)
     let runCases = try cases.enumerated().map { index, spec in
       try requireRanks(of: spec, ranks: ranks)
       return RunCase(

@@ -13,6 +13,8 @@ struct WorkloadSetup {
   let layers: [Int]
   /// The trace, where the workload is one.
   let trace: RoutingTrace?
+  /// The live router; nil where choices are looked up.
+  let router: RouterSpec?
   /// The generator or trace spec; nil for the live router.
   let spec: WorkloadSpec?
   /// What fitted placements see.
@@ -35,7 +37,7 @@ struct WorkloadSetup {
       InputFiles.Request(
         name: options.model, path: try ModelLibrary.path(of: options.model), kind: "model")
     ]
-    if options.workload != "router",
+    if !RouterSpec.isRouter(options.workload),
       case .trace(let path) = try WorkloadSpec(parsing: options.workload)
     {
       requests.append(InputFiles.Request(name: path, path: path, kind: "trace"))
@@ -61,7 +63,9 @@ struct WorkloadSetup {
     self.options = options
     model = try ModelFile(yaml: files.text(options.model), place: "model \(options.model)").model
     layers = try Self.layers(options.layers, of: model)
-    spec = options.workload == "router" ? nil : try WorkloadSpec(parsing: options.workload)
+    let isRouter = RouterSpec.isRouter(options.workload)
+    router = isRouter ? try RouterSpec(parsing: options.workload) : nil
+    spec = isRouter ? nil : try WorkloadSpec(parsing: options.workload)
     if case .trace(let path)? = spec {
       let name = "trace \(path)"
       let trace = try RoutingTrace(

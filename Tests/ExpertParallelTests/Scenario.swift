@@ -31,6 +31,8 @@ struct Scenario {
   var steps = 2
   var warmup = 1
   var workload: (any RoutingSource)?
+  var router = "router"
+  var capacity: CapacityRule?
   var assignment = TokenAssignment.block
   var nodes = 1
   var placements = ["contiguous"]
@@ -72,9 +74,25 @@ struct Scenario {
           })
       },
       warmupSteps: warmup, measuredSteps: steps,
-      routings: [workload.map { .workload($0) } ?? .router(LiveRouting(topK: model.topK))],
+      routings: try routings(ranks: ranks),
       cases: cases, topology: topology,
       checksReference: checksReference, memoryLimit: memoryLimit)
+  }
+
+  private func routings(ranks: Int) throws -> [CaseRouting] {
+    guard let workload else {
+      return [
+        .router(
+          try LiveRouting(
+            RouterSpec(parsing: router), model: model, capacity: capacity, seed: 11,
+            tokensPerStep: tokens, rankCount: ranks))
+      ]
+    }
+    guard let capacity else { return [.workload(workload)] }
+    return [
+      .workload(
+        try CapacityLimitedSource(workload, rule: capacity, windowSize: tokens, seed: 11))
+    ]
   }
 
   /// Runs on the first `ranks` ranks of the launch. Collective over all of them.

@@ -31,8 +31,12 @@ import Testing
       rule: rule, expertCount: experts, assignmentCapacity: decision.expertIndices.count, seed: 3,
       layer: 1)
     let tokens = (0..<UInt64(decision.tokenCount)).map { $0 + 1000 }
-    tokens.withUnsafeBufferPointer {
-      limiter.limit(&result, tokens: $0, topK: decision.topK, preferences: preferences)
+    tokens.withUnsafeBufferPointer { tokens in
+      if let preferences {
+        limiter.limit(&result, tokens: tokens, topK: decision.topK, preferences: preferences)
+      } else {
+        limiter.limit(&result, tokens: tokens, topK: decision.topK)
+      }
     }
     return result
   }

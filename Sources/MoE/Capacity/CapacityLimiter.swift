@@ -55,7 +55,7 @@ public final class CapacityLimiter {
     weights.deallocate()
   }
 
-  /// Drops or reroutes what is above capacity. Local, does not allocate.
+  /// Drops what is above capacity. Local, does not allocate.
   ///
   /// A dropped choice becomes ``RoutingDecision/dropped`` with weight 0; the weights of the others
   /// stay, as in Megatron-LM (DeepSpeed's top-2 gate renormalises them).
@@ -63,10 +63,19 @@ public final class CapacityLimiter {
   ///   - decision: [T, K or more] choices; tokens in the order of the batch.
   ///   - tokens: [T] index of each token over the whole run, what random drops are keyed by.
   ///   - topK: K, which the capacity is computed from.
-  ///   - preferences: what rerouting chooses by; the others do not ask.
+  /// - Precondition: the policy is not to reroute.
+  public func limit(
+    _ decision: inout RoutingDecision, tokens: UnsafeBufferPointer<UInt64>, topK: Int
+  ) {
+    precondition(rule.policy != .reroute, "rerouting needs the router's preferences")
+    limit(&decision, tokens: tokens, topK: topK) { _, _, _ in }
+  }
+
+  /// As without preferences; with the policy reroute, what is above capacity goes to the next-best
+  /// expert with room. Local, does not allocate.
   public func limit(
     _ decision: inout RoutingDecision, tokens: UnsafeBufferPointer<UInt64>, topK: Int,
-    preferences: Preferences? = nil
+    preferences: Preferences
   ) {
     let capacity = rule.capacity(
       tokens: decision.tokenCount, topK: topK, expertCount: expertCount)
@@ -142,9 +151,8 @@ public final class CapacityLimiter {
   private func reroute(
     _ chosen: UnsafeMutableBufferPointer<Int32>,
     _ chosenWeights: UnsafeMutableBufferPointer<Float>, width: Int, capacity: Int,
-    _ preferences: Preferences?
+    _ preferences: Preferences
   ) {
-    guard let preferences else { preconditionFailure("rerouting needs the router's preferences") }
     var knownToken = -1
     for index in chosen.indices
     where chosen[index] == RoutingDecision.dropped && chosenWeights[index] == -1 {

@@ -49,6 +49,10 @@ public struct ExpertChoiceRouter: Router {
     return Int(min(Double(tokenCount), (share * (1 - 1e-12)).rounded(.up)))
   }
 
+  public func assignmentLimit(tokenCount: Int) -> Int {
+    expertCount * tokensPerExpert(tokenCount: tokenCount)
+  }
+
   public func scratchCount(tokenCount: Int) -> Int { 5 * tokenCount }
 
   public func route(_ batch: RouterBatch, into decision: inout RoutingDecision) {
