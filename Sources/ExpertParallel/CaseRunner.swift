@@ -142,7 +142,7 @@ final class CaseRunner {
   private func sampledTokens(of count: Int) -> [Int] {
     let model = configuration.model
     let perToken =
-      (model.topK + model.sharedExpertCount) * model.expertParameterCount * layers.count
+      (model.topK * model.expertParameterCount + model.sharedParameterCount) * layers.count
     let wanted = min(count, max(1, Self.checkBudget / perToken))
     return (0..<wanted).map { $0 * count / wanted }
   }

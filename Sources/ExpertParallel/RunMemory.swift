@@ -33,7 +33,7 @@ struct RunMemory {
     bufferSizes = LayerBuffers.Sizes(
       tokens: configuration.tokenCapacity(rank: comm.rank), topK: model.topK,
       receivedRows: received, hidden: model.hiddenSize,
-      logitsPerToken: isLive ? model.expertCount : 0, hasShared: model.sharedExpertCount > 0,
+      logitsPerToken: isLive ? model.expertCount : 0, hasShared: model.sharedFFNSize > 0,
       elementBytes: configuration.elementType.byteCount,
       wireBytes: configuration.cases.map(\.wire.byteCount).max() ?? 4)
   }
@@ -83,11 +83,11 @@ struct RunMemory {
     let weightLayers = Set(configuration.layers.map(configuration.weights.weightLayer)).count
     let experts = ShardKey.union(of: cases, rank: rank, configuration: configuration).count
     let expertBytes = experts * model.expertParameterCount * elementBytes
-    let sharedExperts = configuration.computes ? model.sharedExpertCount : 0
-    let sharedBytes = weightLayers * sharedExperts * model.expertParameterCount * elementBytes
+    let sharedWeights = configuration.computes ? model.sharedParameterCount : 0
+    let sharedBytes = weightLayers * sharedWeights * elementBytes
     let routerBytes = weightLayers * bufferSizes.logitsPerToken * model.hiddenSize * 4
     let scratchBytes =
-      configuration.computes ? max(1, sharedExperts) * model.expertParameterCount * 4 : 0
+      configuration.computes ? max(sharedWeights, model.expertParameterCount) * 4 : 0
     // The buffers exist beside a copy of the step's inputs, and a plan per case and layer.
     let assignments = bufferSizes.tokens * model.topK
     let inputBytes = bufferSizes.tokens * model.hiddenSize * 4

@@ -60,6 +60,7 @@ struct WorkloadSetup {
   init(_ options: WorkloadOptions, files: InputFiles, placements: [PlacementSpec]) throws {
     self.options = options
     model = try ModelFile(yaml: files.text(options.model), place: "model \(options.model)").model
+    try model.requireExperts()
     layers = try Self.layers(options.layers, of: model)
     spec = options.workload == "router" ? nil : try WorkloadSpec(parsing: options.workload)
     if case .trace(let path)? = spec {
