@@ -52,8 +52,7 @@ struct BenchModel {
   func configuration(tokens: Int, ranks: Int, steps: Int) throws -> RunConfiguration {
     let model = ModelShape(
       name: "bench", source: "epsim", hiddenSize: hidden, expertFFNSize: inner, expertCount: 16,
-      topK: 2, sharedExpertCount: 0, layerCount: 1, denseLayerCount: 0, denseFFNSize: 0,
-      vocabularySize: 0, attention: .none, expertGroupCount: 1,
+      topK: 2, layerCount: 1,
       router: RouterRule(score: .softmax, renormalises: true))
     let topology = Topology(ranks: ranks)
     let placement = try PlacementSpec(parsing: "contiguous").place(

@@ -146,8 +146,8 @@ final class CaseRunner {
   private func sampledTokens(of count: Int) -> [Int] {
     let model = configuration.model
     let perToken =
-      (configuration.routing(of: runCase).topK + model.sharedExpertCount)
-      * model.expertParameterCount * layers.count
+      (configuration.routing(of: runCase).topK * model.expertParameterCount
+        + model.sharedParameterCount) * layers.count
     let wanted = min(count, max(1, Self.checkBudget / perToken))
     return (0..<wanted).map { $0 * count / wanted }
   }

@@ -33,12 +33,12 @@ final class ExpertShard {
       guard innerSize > 0, configuration.computes else { return nil }
       let ffn = try ExpertFFN(
         context: context, hiddenSize: model.hiddenSize, ffnSize: innerSize,
-        type: configuration.elementType)
+        type: configuration.elementType, activation: Self.activation(of: model))
       try ffn.prepare()
       return ffn
     }
     expertFFN = try prepared(model.expertFFNSize)
-    sharedFFN = try prepared(model.sharedExpertCount > 0 ? model.sharedFFNSize : 0)
+    sharedFFN = try prepared(model.sharedFFNSize)
     if configuration.routesLive {
       let product = try LinearProduct(
         context: context, inputSize: model.hiddenSize, outputSize: model.expertCount, type: .f32)
@@ -99,10 +99,9 @@ final class ExpertShard {
   /// The shared experts of a layer; nil where the model has none.
   func sharedStage(layer: Int, compute: ExpertCompute) -> ExpertStage? {
     let model = weights.model
-    guard model.sharedExpertCount > 0 else { return nil }
+    guard model.sharedFFNSize > 0 else { return nil }
     guard compute == .real else {
-      let parameters = model.sharedExpertCount * model.expertParameterCount
-      return standIn(compute, parameters: parameters, slowFactor: 1)
+      return standIn(compute, parameters: model.sharedParameterCount, slowFactor: 1)
     }
     return ExpertStage(
       ffn: sharedFFN!, weights: [sharedExperts[weights.weightLayer(of: layer)]!],
@@ -125,12 +124,23 @@ final class ExpertShard {
     _ ffn: ExpertFFN, innerSize: Int,
     fill: (UnsafeMutableBufferPointer<Float>, UnsafeMutableBufferPointer<Float>) -> Void
   ) throws -> ExpertFFN.Weights {
-    let hidden = weights.model.hiddenSize
-    return try withScratch(3 * hidden * innerSize) { scratch in
-      let gateUp = UnsafeMutableBufferPointer(rebasing: scratch[..<(2 * hidden * innerSize)])
-      let down = UnsafeMutableBufferPointer(rebasing: scratch[(2 * hidden * innerSize)...])
+    let model = weights.model
+    let matrix = model.hiddenSize * innerSize
+    let gateUpCount = model.activation.inputMatrixCount * matrix
+    return try withScratch(gateUpCount + matrix) { scratch in
+      let gateUp = UnsafeMutableBufferPointer(rebasing: scratch[..<gateUpCount])
+      let down = UnsafeMutableBufferPointer(rebasing: scratch[gateUpCount...])
       fill(gateUp, down)
       return try ffn.pack(gateUp: gateUp.baseAddress!, down: down.baseAddress!)
+    }
+  }
+
+  private static func activation(of model: ModelShape) -> ExpertFFN.Activation {
+    switch model.activation {
+    case .swiGLU: .swiGLU
+    case .geGLU: .geGLU
+    case .reLU: .reLU
+    case .squaredReLU: .squaredReLU
     }
   }
 

@@ -31,11 +31,11 @@ public struct LiveRouting: Sendable {
     let make: @Sendable (Int) throws -> any Router = { layer in
       try spec.router(
         model: model.router, expertCount: model.expertCount, topK: topK ?? model.topK,
-        layer: layer, moeLayerRow: layer - model.moeLayers.lowerBound, seed: seed,
+        layer: layer, moeLayerRow: model.moeLayers.firstIndex(of: layer) ?? 0, seed: seed,
         tokensPerStep: tokensPerStep, rankCount: ranksToServe)
     }
     self.make = make
-    first = try make(model.moeLayers.lowerBound)
+    first = try make(model.moeLayers.first ?? 0)
     if let capacity {
       if case .expertChoice = spec.kind {
         throw InputError(

@@ -47,7 +47,7 @@ struct RunMemory {
       sentRows: configuration.routings.map { $0.rowLimit(tokenCount: tokens) }.max() ?? 0,
       receivedRows: received, hidden: model.hiddenSize,
       logitsPerToken: configuration.routesLive ? model.expertCount : 0,
-      hasShared: model.sharedExpertCount > 0,
+      hasShared: model.sharedFFNSize > 0,
       elementBytes: configuration.elementType.byteCount,
       wireBytes: configuration.cases.map(\.wire.byteCount).max() ?? 4)
   }
@@ -97,11 +97,11 @@ struct RunMemory {
     let weightLayers = Set(configuration.layers.map(configuration.weights.weightLayer)).count
     let experts = ShardKey.union(of: cases, rank: rank, configuration: configuration).count
     let expertBytes = experts * model.expertParameterCount * elementBytes
-    let sharedExperts = configuration.computes ? model.sharedExpertCount : 0
-    let sharedBytes = weightLayers * sharedExperts * model.expertParameterCount * elementBytes
+    let sharedWeights = configuration.computes ? model.sharedParameterCount : 0
+    let sharedBytes = weightLayers * sharedWeights * elementBytes
     let routerBytes = weightLayers * bufferSizes.logitsPerToken * model.hiddenSize * 4
     let scratchBytes =
-      configuration.computes ? max(1, sharedExperts) * model.expertParameterCount * 4 : 0
+      configuration.computes ? max(sharedWeights, model.expertParameterCount) * 4 : 0
     // The buffers exist beside a copy of the step's inputs, and a plan per case and layer.
     let assignments = bufferSizes.tokens * choiceWidth
     let inputBytes = bufferSizes.tokens * model.hiddenSize * 4

@@ -1,16 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-// epsim: one expert, a gated feed-forward network.
+// epsim: one expert, a feed-forward network with or without a gate.
 
 internal import CKernels
 
-/// The experts y = W2 (silu(W1 x) * (W3 x)) of one shape.
+/// The experts of one shape: y = W2 (silu(W1 x) * (W3 x)), or without a gate y = W2 relu(W3 x).
 ///
-/// W1 (gate) and W3 (up) are one product with weights [H, 2F], gate columns first; W2 (down) is
-/// [F, H]. The activation is computed in `Float` and rounded once to the type of the products;
-/// silu(-infinity) is -0, NaN propagates, and 0 times an infinity is NaN as in IEEE 754.
-/// Not thread-safe: it owns scratch for one block of rows.
+/// W1 (gate) and W3 (up) are one product with weights [H, 2F], gate columns first, or [H, F] where
+/// there is no gate; W2 (down) is [F, H]. The activation is computed in `Float` and rounded once to
+/// the type of the products; silu(-infinity) is -0, NaN propagates, and 0 times an infinity is NaN
+/// as in IEEE 754. Not thread-safe: it owns scratch for one block of rows.
 /// Source: Shazeer 2020, "GLU Variants Improve Transformer", equation 6 (SwiGLU).
 public final class ExpertFFN {
+  /// What stands between the products.
+  public enum Activation: Sendable, CaseIterable {
+    /// silu(gate) * up.
+    case swiGLU
+    /// gelu(gate) * up, the tanh form of GELU.
+    case geGLU
+    /// max(up, 0), no gate.
+    case reLU
+    /// max(up, 0)^2, no gate.
+    case squaredReLU
+
+    /// Columns of the first product in multiples of F.
+    var inputMatrixCount: Int { self == .swiGLU || self == .geGLU ? 2 : 1 }
+  }
+
   /// The packed matrices of one expert.
   public final class Weights {
     let gateUp: PackedWeights
@@ -31,9 +46,11 @@ public final class ExpertFFN {
   public let ffnSize: Int
   /// The type of x and of the weights.
   public let type: ElementType
+  /// What stands between the products.
+  public let activation: Activation
   private let gateUp: LinearProduct
   private let down: LinearProduct
-  /// [maxRows, 2F] Float.
+  /// [maxRows, 2F] Float, [maxRows, F] without a gate.
   private let gateUpRows: AlignedBuffer
   /// [maxRows, F] of `type`.
   private let activatedRows: AlignedBuffer
@@ -41,17 +58,20 @@ public final class ExpertFFN {
   /// Experts of this shape; scratch for one block of rows is allocated here.
   /// - Throws: `KernelError` when the backend has no such products.
   public init(
-    context: KernelContext, hiddenSize: Int, ffnSize: Int, type: ElementType
+    context: KernelContext, hiddenSize: Int, ffnSize: Int, type: ElementType,
+    activation: Activation = .swiGLU
   ) throws(KernelError) {
     self.hiddenSize = hiddenSize
     self.ffnSize = ffnSize
     self.type = type
+    self.activation = activation
+    let between = activation.inputMatrixCount * ffnSize
     gateUp = try LinearProduct(
-      context: context, inputSize: hiddenSize, outputSize: 2 * ffnSize, type: type)
+      context: context, inputSize: hiddenSize, outputSize: between, type: type)
     down = try LinearProduct(
       context: context, inputSize: ffnSize, outputSize: hiddenSize, type: type)
     let rows = LinearProduct.maxRows
-    gateUpRows = AlignedBuffer(byteCount: rows * 2 * ffnSize * ElementType.f32.byteCount)
+    gateUpRows = AlignedBuffer(byteCount: rows * between * ElementType.f32.byteCount)
     activatedRows = AlignedBuffer(byteCount: rows * ffnSize * type.byteCount)
   }
 
@@ -59,11 +79,14 @@ public final class ExpertFFN {
   public var packedByteCount: Int { gateUp.packedByteCount + down.packedByteCount }
 
   /// Floating-point operations of the two products for one row; a multiply-add counts as two.
-  public var flopsPerRow: Int { 6 * hiddenSize * ffnSize }
+  public var flopsPerRow: Int {
+    2 * (activation.inputMatrixCount + 1) * hiddenSize * ffnSize
+  }
 
   /// Packs one expert; the sources are free for the next one afterwards.
   ///
-  /// Shapes: `gateUp` [H, 2F], gate columns first; `down` [F, H]; both row-major.
+  /// Shapes: `gateUp` [H, 2F], gate columns first, [H, F] without a gate; `down` [F, H]; both
+  /// row-major.
   public func pack(
     gateUp gateUpSource: UnsafePointer<Float>, down downSource: UnsafePointer<Float>
   ) throws(KernelError) -> Weights {
@@ -118,13 +141,24 @@ public final class ExpertFFN {
   }
 
   private func activate(rows: Int, _ between: UnsafeMutablePointer<Float>) {
+    let count = rows * ffnSize
     switch type {
     case .f32:
-      ck_swiglu_f32(
-        rows, ffnSize, between, activatedRows.bytes.assumingMemoryBound(to: Float.self))
+      let to = activatedRows.bytes.assumingMemoryBound(to: Float.self)
+      switch activation {
+      case .swiGLU: ck_swiglu_f32(rows, ffnSize, between, to)
+      case .geGLU: ck_geglu_f32(rows, ffnSize, between, to)
+      case .reLU: ck_relu_f32(count, between, to)
+      case .squaredReLU: ck_relu2_f32(count, between, to)
+      }
     case .bf16:
-      ck_swiglu_bf16(
-        rows, ffnSize, between, activatedRows.bytes.assumingMemoryBound(to: UInt16.self))
+      let to = activatedRows.bytes.assumingMemoryBound(to: UInt16.self)
+      switch activation {
+      case .swiGLU: ck_swiglu_bf16(rows, ffnSize, between, to)
+      case .geGLU: ck_geglu_bf16(rows, ffnSize, between, to)
+      case .reLU: ck_relu_bf16(count, between, to)
+      case .squaredReLU: ck_relu2_bf16(count, between, to)
+      }
     }
   }
 }

@@ -32,11 +32,12 @@ public struct ModelWeights: Sendable {
   /// The layer whose weights layer `layer` uses.
   public func weightLayer(of layer: Int) -> Int { sharing == .shared ? 0 : layer }
 
-  /// Fills the gate and up matrices of a routed expert.
+  /// Fills the matrices before the activation of a routed expert.
   ///
-  /// Shape: [H, 2F] row-major; columns 0 ..< F are the gate, F ..< 2F the up projection.
+  /// Shape: [H, 2F] row-major; columns 0 ..< F are the gate, F ..< 2F the up projection. Without a
+  /// gate (``ExpertActivation/isGated``) [H, F], the up projection alone.
   public func fillGateUp(layer: Int, expert: Int, into values: UnsafeMutableBufferPointer<Float>) {
-    fill(.gateUp, layer, expert, fanIn: model.hiddenSize, values)
+    fill(.gateUp, layer, expert, fanIn: model.expertInputSize, values)
   }
 
   /// Fills the down matrix of a routed expert. Shape: [F, H] row-major.
@@ -44,17 +45,19 @@ public struct ModelWeights: Sendable {
     fill(.down, layer, expert, fanIn: model.expertFFNSize, values)
   }
 
-  /// Fills the gate and up matrices of the shared experts, which are computed as one FFN.
+  /// Fills the matrices before the activation of the shared experts, which are one FFN.
   ///
-  /// Shape: [H, 2 F S] for S shared experts, gate columns first.
+  /// Shape: [H, 2 G] for shared experts of width G together, gate columns first; without a gate
+  /// [H, G].
   public func fillSharedGateUp(layer: Int, into values: UnsafeMutableBufferPointer<Float>) {
     fill(.gateUp, layer, model.expertCount, fanIn: model.hiddenSize, values)
   }
 
-  /// Fills the down matrix of the shared experts. Shape: [F S, H].
+  /// Fills the down matrix of the shared experts. Shape: [G, H].
   public func fillSharedDown(layer: Int, into values: UnsafeMutableBufferPointer<Float>) {
-    // Each shared expert has a fan-in of F; their outputs are added, as in the model.
-    fill(.down, layer, model.expertCount, fanIn: model.expertFFNSize, values)
+    // Each shared expert has a fan-in of its own width; their outputs are added, as in the model.
+    let fanIn = model.sharedFFNSize / max(1, model.sharedExpertCount)
+    fill(.down, layer, model.expertCount, fanIn: fanIn, values)
   }
 
   /// Fills the router's gate matrix. Shape: [H, E].

@@ -3,10 +3,11 @@
 
 /// Parameters of a model line by line, in all and per token.
 ///
-/// Counted: embedding table, attention projections with their norms, routers with their bias,
-/// routed and shared experts, dense FFNs, layer norms, output head. A token *uses* (active) every
-/// line but the embedding, which it only looks up, and K of the E routed experts.
-/// Not counted: biases of projections, multi-token-prediction heads.
+/// Counted: embedding table, attention projections with their norms and stated biases, state layers
+/// of hybrids, routers with their selection bias, routed and shared experts, dense FFNs, layer norms,
+/// output head. A token *uses* (active) every line but the embedding, which it only looks up, and K
+/// of the E routed experts. An output head that is the embedding table is counted once, as active.
+/// Not counted: biases of experts, multi-token-prediction heads, vision encoders.
 public struct ParameterCount: Sendable, Equatable {
   /// One line of the count.
   public struct Line: Sendable, Equatable, Codable {
@@ -41,36 +42,34 @@ public struct ParameterCount: Sendable, Equatable {
     func add(_ name: String, _ total: Int, active: Int? = nil) {
       if total > 0 { lines.append(Line(name: name, total: total, active: active ?? total)) }
     }
-    add(Self.embedding, model.vocabularySize * hidden, active: 0)
-    add("attention", model.layerCount * Self.attentionParameters(model))
-    add("layer norms", model.attention == .none ? 0 : (2 * model.layerCount + 1) * hidden)
-    add("dense FFN", model.denseLayerCount * 3 * hidden * model.denseFFNSize)
+    let table = model.vocabularySize * hidden
+    if model.tiesEmbeddings {
+      // One table: looked up at the start, multiplied with at the end.
+      add("embedding and head", table)
+    } else {
+      add(Self.embedding, table, active: 0)
+    }
+    let mixing = model.attention.filter { !$0.isState }
+    add("attention", Self.parameters(of: mixing, hidden: hidden))
+    add("state layers", Self.parameters(of: model.attention.filter(\.isState), hidden: hidden))
+    let normed = model.attention.reduce(0) { $0 + $1.layers } + moeLayers + model.denseLayerCount
+    add("layer norms", model.attention.isEmpty ? 0 : (normed + 1) * hidden)
+    add("dense FFN", model.denseLayerCount * model.denseParameterCount)
     let bias = model.router.hasSelectionBias ? model.expertCount : 0
     add("router", moeLayers * (hidden * model.expertCount + bias))
+    if model.expertInputSize != hidden {
+      add("latent projections", moeLayers * 2 * hidden * model.expertInputSize)
+    }
     add(
       "routed experts", moeLayers * model.expertCount * model.expertParameterCount,
       active: moeLayers * model.topK * model.expertParameterCount)
-    add("shared experts", moeLayers * model.sharedExpertCount * model.expertParameterCount)
-    add("output head", model.vocabularySize * hidden)
+    add("shared experts", moeLayers * model.sharedParameterCount)
+    if !model.tiesEmbeddings { add("output head", table) }
+    add("other", model.otherParameterCount)
     self.lines = lines
   }
 
-  /// Parameters of one layer's attention, its own norms included.
-  private static func attentionParameters(_ model: ModelShape) -> Int {
-    let hidden = model.hiddenSize
-    switch model.attention {
-    case .none:
-      return 0
-    case .grouped(let heads, let keyValueHeads, let headSize):
-      // Query and output projections, then keys and values.
-      return 2 * hidden * heads * headSize + 2 * hidden * keyValueHeads * headSize
-    case .latent(let heads, let queryRank, let keyValueRank, let rope, let nope, let value):
-      // arXiv:2405.04434, section 2.1: down- and up-projections with a norm on each latent vector.
-      let queryWidth = heads * (nope + rope)
-      let query = queryRank.map { hidden * $0 + $0 + $0 * queryWidth } ?? hidden * queryWidth
-      let keyValue =
-        hidden * (keyValueRank + rope) + keyValueRank + keyValueRank * heads * (nope + value)
-      return query + keyValue + heads * value * hidden
-    }
+  private static func parameters(of blocks: [AttentionBlock], hidden: Int) -> Int {
+    blocks.reduce(0) { $0 + $1.layers * $1.parameterCount(hidden: hidden) }
   }
 }

@@ -27,7 +27,7 @@ public struct ReferenceLayer {
 
     // Expert by expert, so that each expert's weights are generated once.
     for expert in Set(decision.expertIndices).sorted() where expert != RoutingDecision.dropped {
-      let ffn = DenseFFN(hidden: hidden, inner: model.expertFFNSize) { gateUp, down in
+      let ffn = DenseFFN(model, inner: model.expertFFNSize) { gateUp, down in
         weights.fillGateUp(layer: layer, expert: Int(expert), into: gateUp)
         weights.fillDown(layer: layer, expert: Int(expert), into: down)
       }
@@ -38,8 +38,8 @@ public struct ReferenceLayer {
         for (column, value) in zip(row, result) { output[column] += weight * value }
       }
     }
-    if model.sharedExpertCount > 0 {
-      let ffn = DenseFFN(hidden: hidden, inner: model.sharedFFNSize) { gateUp, down in
+    if model.sharedFFNSize > 0 {
+      let ffn = DenseFFN(model, inner: model.sharedFFNSize) { gateUp, down in
         weights.fillSharedGateUp(layer: layer, into: gateUp)
         weights.fillSharedDown(layer: layer, into: down)
       }
@@ -82,20 +82,22 @@ public struct ReferenceLayer {
   }
 }
 
-/// A SwiGLU FFN in Double: `y = (silu(x gate) * (x up)) down`.
+/// An FFN in Double: `y = activation(x gateUp) down`.
 private struct DenseFFN {
   private let hidden: Int
   private let inner: Int
+  private let activation: ExpertActivation
   private var gateUp: [Float]
   private var down: [Float]
 
   init(
-    hidden: Int, inner: Int,
+    _ model: ModelShape, inner: Int,
     fill: (UnsafeMutableBufferPointer<Float>, UnsafeMutableBufferPointer<Float>) -> Void
   ) {
-    self.hidden = hidden
+    hidden = model.hiddenSize
     self.inner = inner
-    gateUp = Array(repeating: 0, count: hidden * 2 * inner)
+    activation = model.activation
+    gateUp = Array(repeating: 0, count: hidden * activation.inputMatrixCount * inner)
     down = Array(repeating: 0, count: inner * hidden)
     gateUp.withUnsafeMutableBufferPointer { gateUp in
       down.withUnsafeMutableBufferPointer { down in fill(gateUp, down) }
@@ -103,10 +105,17 @@ private struct DenseFFN {
   }
 
   func apply(_ x: ArraySlice<Double>) -> [Double] {
-    let projected = product(x, gateUp, columns: 2 * inner)
+    let projected = product(x, gateUp, columns: activation.inputMatrixCount * inner)
     let activated = (0..<inner).map { column in
-      let gate = projected[column]
-      return gate / (1 + exp(-gate)) * projected[inner + column]
+      let first = projected[column]
+      switch activation {
+      case .swiGLU: return first / (1 + exp(-first)) * projected[inner + column]
+      case .geGLU:
+        let bent = (2 / Double.pi).squareRoot() * (first + 0.044715 * first * first * first)
+        return 0.5 * first * (1 + tanh(bent)) * projected[inner + column]
+      case .reLU: return max(first, 0)
+      case .squaredReLU: return max(first, 0) * max(first, 0)
+      }
     }
     return product(activated[...], down, columns: hidden)
   }

@@ -57,6 +57,7 @@ extension RunSession {
     }
     let dtype = try elementType(run.dtype, supportsBF16: supportsBF16)
     let steps = run.warmup + run.steps
+    try setup.model.requireFullWidthRows()
     let load =
       cases.contains { $0.placement.needsLoad }
       ? try setup.fittedLoad(

@@ -37,6 +37,22 @@ struct DistributedLayerTests {
     try expectOnAllRanks(true)
   }
 
+  @Test(
+    "agrees with the reference layer whatever the activation and the width of shared experts",
+    arguments: [ExpertActivation.geGLU, .reLU, .squaredReLU])
+  func activations(activation: ExpertActivation) throws {
+    var model = smallModel
+    model.activation = activation
+    model.sharedFFNSize = 17
+    let result = try Scenario(
+      model: model, workload: zipf, placements: ["eplb+6"], checksReference: true
+    ).run(ranks: SharedMPI.world.size)
+    if let entry = result?.cases[0][0] {
+      #expect(entry.referenceError! < 1e-5 && entry.referenceError! > 0)
+    }
+    try expectOnAllRanks(true)
+  }
+
   @Test("dropped assignments contribute nothing")
   func dropped() throws {
     let result = try Scenario(

@@ -16,7 +16,7 @@ import Workloads
 let smallModel = ModelShape(
   name: "small", source: "test", hiddenSize: 40, expertFFNSize: 24, expertCount: 10, topK: 3,
   sharedExpertCount: 1, layerCount: 4, denseLayerCount: 1, denseFFNSize: 8, vocabularySize: 0,
-  attention: .none, expertGroupCount: 1, router: RouterRule(score: .softmax, renormalises: true))
+  attention: [], expertGroupCount: 1, router: RouterRule(score: .softmax, renormalises: true))
 
 /// The kernels, started once: their self-test takes a moment.
 @MainActor let sharedKernels = Result { try KernelContext() }

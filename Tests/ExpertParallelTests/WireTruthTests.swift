@@ -23,7 +23,7 @@ struct WireTruthTests {
   private static let model = ModelShape(
     name: "wire", source: "test", hiddenSize: 1024, expertFFNSize: 8, expertCount: 4, topK: 2,
     sharedExpertCount: 0, layerCount: 1, denseLayerCount: 0, denseFFNSize: 8, vocabularySize: 0,
-    attention: .none, expertGroupCount: 1, router: RouterRule(score: .softmax, renormalises: true))
+    attention: [], expertGroupCount: 1, router: RouterRule(score: .softmax, renormalises: true))
 
   @Test(
     "[transfer, total] of a dispatch contains the bytes at the rate of a ping-pong, within 15 %",

@@ -12,14 +12,19 @@ import Testing
     let gateUp: [Float]
     let down: [Float]
 
-    init(_ kernel: KernelCase, hiddenSize: Int, ffnSize: Int, seed: UInt64) throws {
+    init(
+      _ kernel: KernelCase, hiddenSize: Int, ffnSize: Int, seed: UInt64,
+      activation: ExpertFFN.Activation = .swiGLU
+    ) throws {
       var random = SeededGenerator(seed: seed)
       let context = try KernelContext(backend: kernel.backend)
       ffn = try ExpertFFN(
-        context: context, hiddenSize: hiddenSize, ffnSize: ffnSize, type: kernel.type)
+        context: context, hiddenSize: hiddenSize, ffnSize: ffnSize, type: kernel.type,
+        activation: activation)
+      let matrices = activation == .swiGLU || activation == .geGLU ? 2 : 1
       let hiddenLimit = (3 / Float(hiddenSize)).squareRoot()
       let ffnLimit = (3 / Float(ffnSize)).squareRoot()
-      gateUp = random.floats(hiddenSize * 2 * ffnSize, in: -hiddenLimit...hiddenLimit)
+      gateUp = random.floats(hiddenSize * matrices * ffnSize, in: -hiddenLimit...hiddenLimit)
       down = random.floats(ffnSize * hiddenSize, in: -ffnLimit...ffnLimit)
       weights = try ffn.pack(gateUp: gateUp, down: down)
     }
@@ -57,6 +62,30 @@ import Testing
         #expect(error < (kernel.type == .f32 ? 1e-5 : 2e-2), "\(rows) rows of \(hiddenSize)")
       }
     }
+  }
+
+  @Test(arguments: KernelCase.all, ExpertFFN.Activation.allCases)
+  func everyActivationMatchesDouble(kernel: KernelCase, activation: ExpertFFN.Activation) throws {
+    var random = SeededGenerator(seed: 11)
+    let (hiddenSize, ffnSize, rows) = (44, 70, 261)
+    let expert = try Expert(
+      kernel, hiddenSize: hiddenSize, ffnSize: ffnSize, seed: 12, activation: activation)
+    let x = random.floats(rows * hiddenSize, in: -2...2)
+    let expected = Reference.expert(
+      x.map(Double.init), gateUp: expert.gateUp.map(Double.init),
+      down: expert.down.map(Double.init), rows: rows, hiddenSize: hiddenSize, ffnSize: ffnSize,
+      activation: activation)
+    let y = expert.apply(rows: rows, of: bytes(x, as: kernel.type))
+    var error = 0.0
+    for i in 0..<rows {
+      let row = i * hiddenSize..<(i + 1) * hiddenSize
+      let scale = row.map { abs(expected[$0]) }.max()!
+      error = max(error, row.map { abs(Double(y[$0]) - expected[$0]) }.max()! / scale)
+    }
+    #expect(error < (kernel.type == .f32 ? 1e-5 : 2e-2), "\(activation)")
+    let matrices = activation == .swiGLU || activation == .geGLU ? 3 : 2
+    #expect(expert.ffn.flopsPerRow == 2 * matrices * hiddenSize * ffnSize)
+    #expect(expert.ffn.packedByteCount >= matrices * hiddenSize * ffnSize * kernel.type.byteCount)
   }
 
   @Test(arguments: KernelCase.all) func theBitsOfATokenDoNotDependOnItsCompanions(

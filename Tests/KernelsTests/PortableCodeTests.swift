@@ -67,6 +67,35 @@ import Testing
         .allSatisfy { $0.isNaN })
   }
 
+  /// GELU's argument loses bits to a cube, so its bound is that of e^-z for large z.
+  @Test func geluMatchesDoubleAndItsLimits() {
+    let gate = stride(from: Float(-20), through: 20, by: 0.0371).map { $0 }
+    let limits: [Float] = [-.infinity, .infinity, -1e30, 1e30, 0, .nan]
+    var result = [Float](repeating: 0, count: gate.count + limits.count)
+    let gateUp = gate + limits + [Float](repeating: 1, count: result.count)
+    ck_geglu_f32(1, result.count, gateUp, &result)
+    for (x, y) in zip(gate, result) {
+      let expected = Reference.gelu(Double(x))
+      #expect(abs(Double(y) - expected) <= 1e-5 * abs(expected) + 1e-9, "gelu(\(x))")
+    }
+    #expect(Array(result.suffix(6).dropLast()) == [0, .infinity, 0, 1e30, 0])
+    #expect(result.last!.isNaN)
+  }
+
+  @Test func reluCutsNegativeValuesAndKeepsNaN() {
+    let up: [Float] = [-.infinity, -3, 0, 0.5, 3, .infinity, .nan]
+    var (plain, squared) = (up, up)
+    ck_relu_f32(up.count, up, &plain)
+    ck_relu2_f32(up.count, up, &squared)
+    #expect(plain.dropLast() == [0, 0, 0, 0.5, 3, .infinity] && plain.last!.isNaN)
+    #expect(squared.dropLast() == [0, 0, 0, 0.25, 9, .infinity] && squared.last!.isNaN)
+    var narrow = [UInt16](repeating: 0, count: up.count)
+    ck_relu_bf16(up.count, up, &narrow)
+    #expect(narrow == plain.map(Reference.bf16))
+    ck_relu2_bf16(up.count, up, &narrow)
+    #expect(narrow == squared.map(Reference.bf16))
+  }
+
   @Test func theActivationInBF16IsTheRoundedOne() {
     var random = SeededGenerator(seed: 41)
     for f in [1, 15, 16, 17, 100] {

@@ -50,19 +50,29 @@ enum Reference {
 
   static func silu(_ x: Double) -> Double { x / (1 + exp(-x)) }
 
-  /// y = W2 (silu(W1 x) * (W3 x)); gateUp is [H, 2F], down is [F, H].
+  static func gelu(_ x: Double) -> Double {
+    0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * pow(x, 3))))
+  }
+
+  /// y = W2 (silu(W1 x) * (W3 x)), or the like; gateUp is [H, 2F] or [H, F], down is [F, H].
   static func expert(
-    _ x: [Double], gateUp: [Double], down: [Double], rows: Int, hiddenSize: Int, ffnSize: Int
+    _ x: [Double], gateUp: [Double], down: [Double], rows: Int, hiddenSize: Int, ffnSize: Int,
+    activation: ExpertFFN.Activation = .swiGLU
   ) -> [Double] {
+    let columns = gateUp.count / hiddenSize
     let between = product(
-      x, gateUp, rows: rows, inputSize: hiddenSize, outputSize: 2 * ffnSize
+      x, gateUp, rows: rows, inputSize: hiddenSize, outputSize: columns
     ).y
     var activated: [Double] = []
     for i in 0..<rows {
       for f in 0..<ffnSize {
-        let gate = between[i * 2 * ffnSize + f]
-        let up = between[i * 2 * ffnSize + ffnSize + f]
-        activated.append(silu(gate) * up)
+        let first = between[i * columns + f]
+        switch activation {
+        case .swiGLU: activated.append(silu(first) * between[i * columns + ffnSize + f])
+        case .geGLU: activated.append(gelu(first) * between[i * columns + ffnSize + f])
+        case .reLU: activated.append(first > 0 ? first : 0)
+        case .squaredReLU: activated.append(first > 0 ? first * first : 0)
+        }
       }
     }
     return product(

@@ -56,7 +56,7 @@ import Testing
     let model = ModelShape(
       name: "sigmoid-model", source: "test", hiddenSize: 8, expertFFNSize: 8, expertCount: 8,
       topK: 2, sharedExpertCount: 0, layerCount: 1, denseLayerCount: 0, denseFFNSize: 0,
-      vocabularySize: 0, attention: .none, expertGroupCount: 1,
+      vocabularySize: 0, attention: [], expertGroupCount: 1,
       router: RouterRule(score: .sigmoid, renormalises: true))
     let error = #expect(throws: InputError.self) { try SoftmaxTopKRouter(model: model) }
     #expect(try #require(error).description.contains("sigmoid"))

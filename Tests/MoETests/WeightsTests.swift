@@ -7,7 +7,7 @@ import Testing
 private let model = ModelShape(
   name: "test", source: "test", hiddenSize: 48, expertFFNSize: 20, expertCount: 4, topK: 2,
   sharedExpertCount: 1, layerCount: 3, denseLayerCount: 0, denseFFNSize: 0, vocabularySize: 0,
-  attention: .none, expertGroupCount: 1, router: RouterRule(score: .softmax, renormalises: true))
+  attention: [], expertGroupCount: 1, router: RouterRule(score: .softmax, renormalises: true))
 
 private func filled(_ count: Int, _ fill: (UnsafeMutableBufferPointer<Float>) -> Void) -> [Float] {
   var values = [Float](repeating: .nan, count: count)

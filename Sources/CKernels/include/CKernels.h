@@ -24,10 +24,20 @@ size_t ck_gemm_scratch_count(size_t rows, size_t k);
 void ck_gemm(ck_isa isa, size_t rows, size_t k, size_t n, const float *x, const float *packed,
              float *scratch, float *y);
 
-/* --- swiglu.c: out[n, f] = silu(gate_up[n, 0 ..< f]) * gate_up[n, f ..< 2f] --- */
+/* --- activation.c --- */
 
+/* out[n, f] = silu(gate_up[n, 0 ..< f]) * gate_up[n, f ..< 2f] */
 void ck_swiglu_f32(size_t rows, size_t f, const float *gate_up, float *out);
 void ck_swiglu_bf16(size_t rows, size_t f, const float *gate_up, uint16_t *out);
+/* The same with gelu, in its tanh form. */
+void ck_geglu_f32(size_t rows, size_t f, const float *gate_up, float *out);
+void ck_geglu_bf16(size_t rows, size_t f, const float *gate_up, uint16_t *out);
+/* to[i] = max(up[i], 0) */
+void ck_relu_f32(size_t count, const float *up, float *to);
+void ck_relu_bf16(size_t count, const float *up, uint16_t *to);
+/* to[i] = max(up[i], 0)^2 */
+void ck_relu2_f32(size_t count, const float *up, float *to);
+void ck_relu2_bf16(size_t count, const float *up, uint16_t *to);
 
 /* --- rows.c: conversion, gather and scatter --- */
 
