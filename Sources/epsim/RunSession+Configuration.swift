@@ -57,7 +57,7 @@ extension RunSession {
     }
     let dtype = try elementType(run.dtype, supportsBF16: supportsBF16)
     let steps = run.warmup + run.steps
-    let source = setup.source(tokensPerStep: tokens)
+    let source = try setup.source(tokensPerStep: tokens)
     if source == nil { _ = try SoftmaxTopKRouter(model: setup.model) }
     let load =
       cases.contains { $0.placement.needsLoad }

@@ -35,7 +35,7 @@ struct TrafficComputation {
   func count(
     _ choice: ReplicaChoice, on placement: ExpertPlacement, add: (TrafficCounters) -> Void
   ) throws {
-    guard let source = setup.source(tokensPerStep: tokensPerStep) else {
+    guard let source = try setup.source(tokensPerStep: tokensPerStep) else {
       throw InputError(
         "load and traffic of a live router cannot be computed without running it; use --workload "
           + "with a trace, uniform or zipf")

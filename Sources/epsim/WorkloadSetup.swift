@@ -15,6 +15,8 @@ struct WorkloadSetup {
   let trace: RoutingTrace?
   /// The generator or trace spec; nil for the live router.
   let spec: WorkloadSpec?
+  /// The load that the generator reproduces, where it takes one.
+  let generatorLoad: LoadHistogram?
   /// What fitted placements see.
   let fit: Fit
   /// Tokens of the trace that are judged.
@@ -35,10 +37,13 @@ struct WorkloadSetup {
       InputFiles.Request(
         name: options.model, path: try ModelLibrary.path(of: options.model), kind: "model")
     ]
-    if options.workload != "router",
-      case .trace(let path) = try WorkloadSpec(parsing: options.workload)
-    {
-      requests.append(InputFiles.Request(name: path, path: path, kind: "trace"))
+    if options.workload != "router" {
+      let spec = try WorkloadSpec(parsing: options.workload)
+      if case .trace(let path) = spec {
+        requests.append(InputFiles.Request(name: path, path: path, kind: "trace"))
+      } else if let path = spec.loadPath {
+        requests.append(InputFiles.Request(name: path, path: path, kind: "load file"))
+      }
     }
     if let fit = options.fit, FitRange(rawValue: fit) == nil {
       try Self.requireLoadFile(fit)
@@ -62,6 +67,16 @@ struct WorkloadSetup {
     model = try ModelFile(yaml: files.text(options.model), place: "model \(options.model)").model
     layers = try Self.layers(options.layers, of: model)
     spec = options.workload == "router" ? nil : try WorkloadSpec(parsing: options.workload)
+    if let assignment = spec?.requiredAssignment, options.assignment != assignment {
+      throw InputError(
+        "workload \(options.workload) is about unequal tokens per rank, it needs --assignment "
+          + "\(assignment.rawValue)")
+    }
+    generatorLoad = try spec?.loadPath.map { [model, layers] path in
+      try LoadHistogram(
+        bytes: files.bytes(path), name: "load file \(path)",
+        layerLists: [Array(model.moeLayers), layers], expertCount: model.expertCount)
+    }
     if case .trace(let path)? = spec {
       let name = "trace \(path)"
       let trace = try RoutingTrace(
@@ -124,18 +139,22 @@ struct WorkloadSetup {
   }
 
   /// The routing of steps of T tokens; nil for the live router.
-  func source(tokensPerStep: Int) -> (any RoutingSource)? {
+  ///
+  /// - Throws: ``InputError`` where a generator does not fit the model.
+  func source(tokensPerStep: Int) throws -> (any RoutingSource)? {
     if let trace {
       return TraceWorkload(trace: trace, tokens: judgedTokens, windowSize: tokensPerStep)
     }
-    return spec?.generator(
+    return try spec?.generator(
       expertCount: model.expertCount, topK: model.topK, layerCount: model.layerCount,
-      seed: options.seed)
+      seed: options.seed, tokensPerStep: tokensPerStep, load: generatorLoad)
   }
 
   /// The rank of each position of a step. Shape: [T].
   func rankOfPosition(step: Int, tokensPerStep: Int, rankCount: Int) throws -> [Int32] {
-    let trace = source(tokensPerStep: tokensPerStep) as? TraceWorkload
+    let trace = trace.map {
+      TraceWorkload(trace: $0, tokens: judgedTokens, windowSize: tokensPerStep)
+    }
     return try options.assignment.ranks(
       tokenCount: tokensPerStep, rankCount: rankCount,
       sequenceOf: trace.map { trace in { trace.sequence(step: step, position: $0) } })
@@ -162,10 +181,10 @@ struct WorkloadSetup {
         let tokens = try range.split(tokenCount: trace.tokenCount).fitted
         return try LoadHistogram(trace: trace, tokens: tokens).selecting(layers: layers)
       }
-      guard let source = source(tokensPerStep: tokensPerStep) else {
+      guard let source = try source(tokensPerStep: tokensPerStep) else {
         throw InputError(
           "placements that are fitted need to know the load, which a live router does not tell "
-            + "beforehand; use --workload with a trace, uniform or zipf, or --fit with a load file")
+            + "beforehand; use --workload with a trace or a generator, or --fit with a load file")
       }
       let steps =
         range == .firstHalf
