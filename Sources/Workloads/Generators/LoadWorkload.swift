@@ -25,7 +25,7 @@ public struct LoadWorkload: RoutingSource {
   public let layers: [Int]
 
   private static let one = 1 << 40
-  private static let maximumOrderCount = 16
+  private static let maximumOrderCount = 64
 
   private let keys: RoutingKeys
   /// [largest layer + 1] row of each layer, -1 where there is none.
