@@ -3,67 +3,76 @@
 
 internal import MoE
 
-/// A workload as written: a trace file or a generator `NAME[:PARAM]`.
+/// A workload as written: a trace file or a generator.
 public enum WorkloadSpec: Sendable, Equatable, CustomStringConvertible {
-  /// Every set of K experts equally likely.
-  case uniform
-  /// Zipf popularity with this exponent.
-  case zipf(exponent: Double)
+  /// A generator of the ``catalogue``.
+  case generated(GeneratorSpec)
   /// A recorded trace.
   case trace(path: String)
 
-  /// The exponent of `zipf` without a parameter.
-  public static let defaultExponent = 1.0
-  /// The largest exponent that is accepted.
-  public static let maximumExponent = 10.0
-
-  static let accepted =
-    "uniform, zipf or zipf:EXPONENT (0 to 10), or the path of a trace (with a / or ending in "
-    + ".safetensors)"
+  /// The generators and what else is accepted, in words.
+  public static var accepted: String {
+    let names = catalogue.map { entry in
+      let first = entry.parameters.first.map { "[:\($0.name.uppercased())]" } ?? ""
+      return entry.name + (entry.takesFile ? ":FILE" : first)
+        + (entry.alias.map { " (\($0))" } ?? "")
+    }
+    return names.joined(separator: ", ")
+      + ", or the path of a trace (with a / or ending in .safetensors)"
+  }
 
   /// Parses what a person wrote; does not open the file.
   ///
   /// - Throws: ``InputError`` that lists what is accepted.
   public init(parsing text: String) throws {
-    if text.contains("/") || text.hasSuffix(".safetensors") {
-      self = .trace(path: text)
-      return
-    }
     let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-    switch (String(parts[0]), parts.count == 2 ? String(parts[1]) : nil) {
-    case ("uniform", nil): self = .uniform
-    case ("zipf", nil): self = .zipf(exponent: Self.defaultExponent)
-    case ("zipf", .some(let parameter)):
-      guard let exponent = Double(parameter), (0...Self.maximumExponent).contains(exponent) else {
-        throw InputError("workload \(text): the exponent \(parameter) is not a number from 0 to 10")
-      }
-      self = .zipf(exponent: exponent)
-    default:
+    let name = String(parts[0])
+    if let entry = Self.catalogue.first(where: { $0.name == name || $0.alias == name }) {
+      self = .generated(
+        try GeneratorSpec(entry, parsing: parts.count == 2 ? String(parts[1]) : nil, of: text))
+    } else if text.contains("/") || text.hasSuffix(".safetensors") {
+      self = .trace(path: text)
+    } else {
       throw InputError("workload \"\(text)\" is unknown, accepted are \(Self.accepted)")
     }
   }
 
   public var description: String {
     switch self {
-    case .uniform: "uniform"
-    case .zipf(let exponent): "zipf:\(exponent)"
+    case .generated(let spec): spec.description
     case .trace(let path): path
     }
   }
 
+  /// The load file that the generator needs; nil for all others.
+  public var loadPath: String? {
+    guard case .generated(let spec) = self else { return nil }
+    return spec.path
+  }
+
+  /// How tokens must be dealt to ranks for this workload to mean anything; nil for no matter how.
+  public var requiredAssignment: TokenAssignment? {
+    guard case .generated(let spec) = self, spec.name == "ragged" else { return nil }
+    return .ragged
+  }
+
   /// The generator of this spec; nil for a trace, which is read as a ``RoutingTrace``.
   ///
-  /// - Parameter layerCount: all layers of the model.
-  public func generator(expertCount: Int, topK: Int, layerCount: Int, seed: UInt64)
-    -> (any RoutingSource)?
-  {
-    switch self {
-    case .uniform: UniformWorkload(expertCount: expertCount, topK: topK, seed: seed)
-    case .zipf(let exponent):
-      ZipfWorkload(
-        exponent: exponent, expertCount: expertCount, topK: topK, layerCount: layerCount,
-        seed: seed)
-    case .trace: nil
-    }
+  /// - Parameters:
+  ///   - layerCount: all layers of the model.
+  ///   - tokensPerStep: T; only `balanced` depends on it.
+  ///   - load: the contents of the file at ``loadPath``, for this E.
+  /// - Throws: ``InputError`` where the parameters do not fit the shape.
+  /// - Precondition: 1 <= K <= E; at least one token; the load is there if there is a `loadPath`.
+  public func generator(
+    expertCount: Int, topK: Int, layerCount: Int, seed: UInt64, tokensPerStep: Int,
+    load: LoadHistogram? = nil
+  ) throws -> (any RoutingSource)? {
+    guard case .generated(let spec) = self else { return nil }
+    return try spec.entry.make(
+      spec,
+      GeneratorEntry.Shape(
+        expertCount: expertCount, topK: topK, layerCount: layerCount,
+        tokensPerStep: tokensPerStep, seed: seed, load: load))
   }
 }

@@ -22,8 +22,9 @@ struct WorkloadOptions: ParsableArguments {
 
   @Option(
     help: """
-      Where the experts' choices come from: a trace (.safetensors), uniform, zipf[:EXPONENT], or \
-      router (computed live by the model's router).
+      Where the experts' choices come from: router (computed live by the model's router), a trace \
+      (.safetensors), or a generator NAME[:VALUE][:KEY=VALUE]...: \
+      \(WorkloadSpec.catalogue.map(\.usage).joined(separator: ", ")) (docs/workloads.md).
       """)
   var workload = "router"
 
@@ -35,7 +36,7 @@ struct WorkloadOptions: ParsableArguments {
       """)
   var fit: String?
 
-  @Option(help: "How tokens are dealt to ranks: block, round-robin or sequence.")
+  @Option(help: "How tokens are dealt to ranks: block, round-robin, ragged or sequence.")
   var assignment = TokenAssignment.block
 
   @Option(

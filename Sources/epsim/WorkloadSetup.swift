@@ -17,6 +17,8 @@ struct WorkloadSetup {
   let router: RouterSpec?
   /// The generator or trace spec; nil for the live router.
   let spec: WorkloadSpec?
+  /// The load that the generator reproduces, where it takes one.
+  let generatorLoad: LoadHistogram?
   /// What fitted placements see.
   let fit: Fit
   /// Tokens of the trace that are judged.
@@ -37,10 +39,13 @@ struct WorkloadSetup {
       InputFiles.Request(
         name: options.model, path: try ModelLibrary.path(of: options.model), kind: "model")
     ]
-    if !RouterSpec.isRouter(options.workload),
-      case .trace(let path) = try WorkloadSpec(parsing: options.workload)
-    {
-      requests.append(InputFiles.Request(name: path, path: path, kind: "trace"))
+    if !RouterSpec.isRouter(options.workload) {
+      let spec = try WorkloadSpec(parsing: options.workload)
+      if case .trace(let path) = spec {
+        requests.append(InputFiles.Request(name: path, path: path, kind: "trace"))
+      } else if let path = spec.loadPath {
+        requests.append(InputFiles.Request(name: path, path: path, kind: "load file"))
+      }
     }
     if let fit = options.fit, FitRange(rawValue: fit) == nil {
       try Self.requireLoadFile(fit)
@@ -67,6 +72,16 @@ struct WorkloadSetup {
     let isRouter = RouterSpec.isRouter(options.workload)
     router = isRouter ? try RouterSpec(parsing: options.workload) : nil
     spec = isRouter ? nil : try WorkloadSpec(parsing: options.workload)
+    if let assignment = spec?.requiredAssignment, options.assignment != assignment {
+      throw InputError(
+        "workload \(options.workload) is about unequal tokens per rank, it needs --assignment "
+          + "\(assignment.rawValue)")
+    }
+    generatorLoad = try spec?.loadPath.map { [model, layers] path in
+      try LoadHistogram(
+        bytes: files.bytes(path), name: "load file \(path)",
+        layerLists: [Array(model.moeLayers), layers], expertCount: model.expertCount)
+    }
     if case .trace(let path)? = spec {
       let name = "trace \(path)"
       let trace = try RoutingTrace(
@@ -128,45 +143,34 @@ struct WorkloadSetup {
     return chosen.sorted()
   }
 
-  /// The routing of steps of T tokens; nil for the live router.
-  func source(tokensPerStep: Int) -> (any RoutingSource)? {
-    if let trace {
-      return TraceWorkload(trace: trace, tokens: judgedTokens, windowSize: tokensPerStep)
-    }
-    return spec?.generator(
-      expertCount: model.expertCount, topK: model.topK, layerCount: model.layerCount,
-      seed: options.seed)
-  }
-
-  /// The routing of a case, with its own K and what its experts drop; nil for the live router.
+  /// The routing of steps of T tokens, dropless; nil for the live router.
   ///
-  /// - Throws: ``InputError`` where the workload has not so many choices, or cannot be limited so.
-  func source(of spec: CaseSpec, tokensPerStep: Int) throws -> (any RoutingSource)? {
-    try requireTopK(of: spec)
-    let topK = spec.topK ?? model.topK
-    var source: any RoutingSource
-    if let trace = self.source(tokensPerStep: tokensPerStep), self.trace != nil {
-      source =
-        topK == model.topK
-        ? trace
-        : TopKPrefixSource(trace, topK: topK, renormalises: model.router.renormalises)
-    } else if let generator = self.spec?.generator(
-      expertCount: model.expertCount, topK: topK, layerCount: model.layerCount,
-      seed: options.seed)
-    {
-      source = generator
-    } else {
-      return nil
+  /// - Parameter topK: K; nil for the model's.
+  /// - Throws: ``InputError`` where the workload has not so many choices, or does not fit the model.
+  func source(topK: Int? = nil, tokensPerStep: Int) throws -> (any RoutingSource)? {
+    if let topK { try requireTopK(topK) }
+    guard let trace else {
+      return try spec?.generator(
+        expertCount: model.expertCount, topK: topK ?? model.topK, layerCount: model.layerCount,
+        seed: options.seed, tokensPerStep: tokensPerStep, load: generatorLoad)
     }
-    if let rule = spec.capacityRule {
-      source = try CapacityLimitedSource(
-        source, rule: rule, windowSize: tokensPerStep, seed: options.seed)
-    }
-    return source
+    let window = TraceWorkload(trace: trace, tokens: judgedTokens, windowSize: tokensPerStep)
+    guard let topK, topK != trace.topK else { return window }
+    return TopKPrefixSource(window, topK: topK, renormalises: model.router.renormalises)
   }
 
-  private func requireTopK(of spec: CaseSpec) throws {
-    guard let topK = spec.topK else { return }
+  /// The routing of a case, with its own K and without what its experts drop; nil for the live
+  /// router.
+  ///
+  /// - Throws: ``InputError`` where the workload cannot be routed or limited so.
+  func source(of spec: CaseSpec, tokensPerStep: Int) throws -> (any RoutingSource)? {
+    guard let source = try source(topK: spec.topK, tokensPerStep: tokensPerStep) else { return nil }
+    guard let rule = spec.capacityRule else { return source }
+    return try CapacityLimitedSource(
+      source, rule: rule, windowSize: tokensPerStep, seed: options.seed)
+  }
+
+  private func requireTopK(_ topK: Int) throws {
     guard topK <= model.expertCount else {
       throw InputError(
         "--top-k \(topK), accepted are 1 to \(model.expertCount), the experts of \(model.name)")
@@ -179,7 +183,9 @@ struct WorkloadSetup {
 
   /// The rank of each position of a step. Shape: [T].
   func rankOfPosition(step: Int, tokensPerStep: Int, rankCount: Int) throws -> [Int32] {
-    let trace = source(tokensPerStep: tokensPerStep) as? TraceWorkload
+    let trace = trace.map {
+      TraceWorkload(trace: $0, tokens: judgedTokens, windowSize: tokensPerStep)
+    }
     return try options.assignment.ranks(
       tokenCount: tokensPerStep, rankCount: rankCount,
       sequenceOf: trace.map { trace in { trace.sequence(step: step, position: $0) } })
@@ -206,10 +212,10 @@ struct WorkloadSetup {
         let tokens = try range.split(tokenCount: trace.tokenCount).fitted
         return try LoadHistogram(trace: trace, tokens: tokens).selecting(layers: layers)
       }
-      guard let source = source(tokensPerStep: tokensPerStep) else {
+      guard let source = try source(tokensPerStep: tokensPerStep) else {
         throw InputError(
           "placements that are fitted need to know the load, which a live router does not tell "
-            + "beforehand; use --workload with a trace, uniform or zipf, or --fit with a load file")
+            + "beforehand; use --workload with a trace or a generator, or --fit with a load file")
       }
       let steps =
         range == .firstHalf

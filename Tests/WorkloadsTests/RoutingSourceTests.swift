@@ -6,14 +6,6 @@ import Testing
 import Workloads
 
 @Suite struct RoutingSourceTests {
-  private func route(
-    _ source: any RoutingSource, layer: Int, step: Int, positions: [Int32]
-  ) -> RoutingDecision {
-    var decision = RoutingDecision(tokenCount: positions.count, topK: source.topK)
-    source.route(layer: layer, step: step, positions: positions.span, into: &decision)
-    return decision
-  }
-
   @Test func aTraceWindowAdvancesAndWrapsAtTheJudgedTokens() throws {
     let trace = try Fixtures.smallTrace(weights: (0..<12).map { Float($0) })
     let workload = TraceWorkload(trace: trace, tokens: 1..<3, windowSize: 3)

@@ -30,7 +30,8 @@ import Workloads
   }
 
   @Test func theWordsOfTheCommandLineAreTheRawValues() {
-    #expect(TokenAssignment.allCases.map(\.rawValue) == ["block", "round-robin", "sequence"])
+    #expect(
+      TokenAssignment.allCases.map(\.rawValue) == ["block", "round-robin", "ragged", "sequence"])
     #expect(FitRange.allCases.map(\.rawValue) == ["first-half", "all"])
   }
 

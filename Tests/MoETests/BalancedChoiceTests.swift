@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: tests of the choice that loads experts and ranks alike.
+
+import MoE
+import Testing
+
+@Suite struct BalancedChoiceTests {
+  /// [E] assignments of each expert; nil where a token has an expert twice.
+  private func counts(_ choice: BalancedChoice, turn: Int) -> [Int]? {
+    var counts = Array(repeating: 0, count: choice.expertCount)
+    var lastToken = Array(repeating: -1, count: choice.expertCount)
+    for token in 0..<choice.tokenCount {
+      for k in 0..<choice.topK {
+        let expert = choice.expert(token: token, choice: k, turn: turn)
+        if lastToken[expert] == token { return nil }
+        lastToken[expert] = token
+        counts[expert] += 1
+      }
+    }
+    return counts
+  }
+
+  /// [R] sums over the contiguous blocks: expert e on rank floor(e R / E).
+  private func rankLoads(_ counts: [Int], _ rankCount: Int) -> [Int] {
+    var loads = Array(repeating: 0, count: rankCount)
+    for (expert, count) in counts.enumerated() { loads[expert * rankCount / counts.count] += count }
+    return loads
+  }
+
+  private func isEven(_ values: [Int]) -> Bool { values.max()! - values.min()! <= 1 }
+
+  /// The expert counts depend on T and K by n = T K only, so each n is tried with the divisors.
+  @Test(arguments: 1...40)
+  func everyExpertAndEveryRankThatDividesIsBalanced(experts: Int) {
+    for topK in 1...experts {
+      for tokens in 1...(experts + 2) {
+        let assignments = tokens * topK
+        // Larger steps repeat whole circles.
+        if assignments > 3 * experts, tokens > 3 { continue }
+        let choice = BalancedChoice(expertCount: experts, topK: topK, tokenCount: tokens)
+        guard let found = counts(choice, turn: (tokens * 7 + topK) % experts) else {
+          Issue.record("E \(experts), K \(topK), T \(tokens): an expert twice")
+          return
+        }
+        let place: Comment = "E \(experts), K \(topK), T \(tokens)"
+        if !isEven(found) || found.reduce(0, +) != assignments { Issue.record(place) }
+        for ranks in 1...experts {
+          let loads = rankLoads(found, ranks)
+          if experts % ranks == 0 {
+            if !isEven(loads) { Issue.record("\(place.rawValue), R \(ranks)") }
+          }
+          if experts / ranks * assignments >= experts, loads.contains(0) {
+            Issue.record("\(place.rawValue), R \(ranks): idle")
+          }
+        }
+      }
+    }
+  }
+
+  @Test(arguments: 1...28)
+  func noRankIsIdleWithAsManyAssignmentsAsRanks(experts: Int) {
+    for ranks in 1...experts {
+      for topK in 1...experts {
+        for tokens in 1...(experts + 1) where tokens * topK >= ranks && tokens * topK < 2 * experts
+        {
+          let choice = BalancedChoice(
+            expertCount: experts, topK: topK, tokenCount: tokens, rankCount: ranks)
+          guard let found = counts(choice, turn: (tokens + 3 * topK) % experts) else {
+            Issue.record("E \(experts), K \(topK), T \(tokens), R \(ranks): an expert twice")
+            return
+          }
+          let loads = rankLoads(found, ranks)
+          if !isEven(found) || loads.contains(0) || (tokens * topK < experts && !isEven(loads)) {
+            Issue.record("E \(experts), K \(topK), T \(tokens), R \(ranks): \(loads)")
+          }
+        }
+      }
+    }
+  }
+
+  @Test(arguments: [
+    (256, 8, 16, 8), (256, 8, 64, 8), (256, 8, 256, 32), (100, 4, 7, 3), (384, 8, 48, 6),
+    (16384, 12, 1000, 100), (11, 1, 8, 9), (11, 1, 9, 9), (60, 4, 32, 8), (128, 1, 96, 97),
+  ])
+  func realShapesLeaveNoRankIdle(experts: Int, topK: Int, ranks: Int, tokens: Int) throws {
+    let choice = BalancedChoice(
+      expertCount: experts, topK: topK, tokenCount: tokens, rankCount: ranks)
+    let found = try #require(counts(choice, turn: 5))
+    let loads = rankLoads(found, ranks)
+    #expect(isEven(found) && !loads.contains(0))
+    // 8 tokens of 256 experts, top-8, on 16 ranks: 4 for each rank, not 8 for every other.
+    if experts == 256, ranks == 16 { #expect(loads == Array(repeating: 4, count: 16)) }
+  }
+
+  @Test func noNineOfElevenExpertsServeEightAndNineRanks() {
+    // Why a number of ranks can be asked for: all sets of 9 experts leave a rank idle.
+    for left in 0..<11 {
+      for other in 0..<left {
+        let counts = (0..<11).map { $0 == left || $0 == other ? 0 : 1 }
+        #expect(rankLoads(counts, 8).contains(0) || rankLoads(counts, 9).contains(0))
+      }
+    }
+  }
+
+  @Test func tokensOfASourceRankReachAllRanksEvenly() throws {
+    // 64 tokens in blocks of 8 on 8 ranks, top-2 of 64: 16 assignments of each source.
+    let choice = BalancedChoice(expertCount: 64, topK: 2, tokenCount: 64)
+    for source in 0..<8 {
+      var loads = Array(repeating: 0, count: 8)
+      for token in source * 8..<source * 8 + 8 {
+        for k in 0..<2 { loads[choice.expert(token: token, choice: k) / 8] += 1 }
+      }
+      #expect(loads.max()! <= 4 && loads.min()! >= 1)
+    }
+  }
+}
