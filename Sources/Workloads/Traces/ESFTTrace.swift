@@ -15,7 +15,7 @@ enum ESFTTrace {
   static func open(path: String, options: TraceReadOptions) throws -> OpenedTrace {
     let name = "trace \(path)"
     let files = try Self.files(path: path, options: options)
-    let topK = try options.require(\.topK, "--top-k (experts of a token) or --model", name: name)
+    let topK = try options.requireTopK(name: name)
     let shape = try TraceShape(
       name: name, origin: .unknown, expertCount: options.requireExperts(name: name), topK: topK,
       layerCount: files.count, firstLayer: files[0].layer, tokenCount: 0, hasWeights: true)

@@ -30,7 +30,8 @@ extension RoutingTrace {
     self = try trace.window(0..<trace.shape.tokenCount)
   }
 
-  /// The trace as a container: ids as I32, weights as F32, sequence lengths as I32.
+  /// The trace as a container: weights as F32, sequence lengths as I32, ids as I16 where all experts
+  /// fit, else as I32.
   public func safetensors() -> SafetensorsFile {
     let shape = [tokenCount, layerCount, topK]
     return SafetensorsFile(
@@ -38,16 +39,23 @@ extension RoutingTrace {
         .init(
           name: "expert_weights", elementType: .f32, shape: shape,
           values: routingWeights.map(\.bitPattern)),
-        .init(name: "expert_ids", elementType: .i32, shape: shape, values: expertIndices),
         .init(
           name: "sequence_lengths", elementType: .i32, shape: [sequenceLengths.count],
           values: sequenceLengths.map { Int32($0) }),
+        self.shape.idType == .i16
+          ? .init(
+            name: "expert_ids", elementType: .i16, shape: shape,
+            values: expertIndices.map { Int16($0) })
+          : .init(name: "expert_ids", elementType: .i32, shape: shape, values: expertIndices),
       ],
       metadata: self.shape.metadata(origin))
   }
 }
 
 extension TraceShape {
+  /// The type that expert ids are stored in.
+  var idType: SafetensorsFile.ElementType { expertCount <= 1 << 15 ? .i16 : .i32 }
+
   /// The metadata of a safetensors trace of this shape.
   func metadata(_ origin: RoutingTrace.Origin) -> [String: String] {
     [

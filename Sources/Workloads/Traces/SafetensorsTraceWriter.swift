@@ -31,19 +31,24 @@ enum SafetensorsTraceWriter {
     }
     let sizes = [shape.tokenCount, shape.layerCount, shape.topK]
     let weightsStart = shape.hasWeights ? try add("expert_weights", .f32, sizes) : nil
-    let idsStart = try add("expert_ids", .i32, sizes)
     let lengthsStart = try add("sequence_lengths", .i32, [lengths.count])
+    let idsStart = try add("expert_ids", shape.idType, sizes)
     let header = try SafetensorsFile.encodedHeader(
       tensors: tensors, metadata: shape.metadata(origin))
 
     let output = try AtomicOutput(path: path)
     try output.write(header, at: 0)
     try source.forEachWindow { tokens, window in
-      let offset = header.count + tokens.lowerBound * shape.assignmentsPerToken * 4
-      try output.write(window.expertIndices.littleEndianBytes(), at: offset + idsStart)
+      let first = tokens.lowerBound * shape.assignmentsPerToken
+      let ids = window.expertIndices
+      try output.write(
+        shape.idType == .i16
+          ? ids.map { Int16($0) }.littleEndianBytes() : ids.littleEndianBytes(),
+        at: header.count + idsStart + first * shape.idType.byteCount)
       if let weightsStart {
         try output.write(
-          window.routingWeights.map(\.bitPattern).littleEndianBytes(), at: offset + weightsStart)
+          window.routingWeights.map(\.bitPattern).littleEndianBytes(),
+          at: header.count + weightsStart + first * 4)
       }
     }
     let stored = try lengths.map { length in

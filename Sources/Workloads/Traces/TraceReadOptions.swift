@@ -20,24 +20,29 @@ public struct TraceReadOptions: Sendable, Equatable {
 
   public init() {}
 
-  /// A value that the format lacks.
+  /// E, where the format lacks it.
   ///
   /// - Throws: ``InputError`` that names the option.
-  func require(_ value: KeyPath<Self, Int?>, _ option: String, name: String) throws -> Int {
-    guard let value = self[keyPath: value] else {
-      throw InputError("\(name): the format does not say this, add \(option)")
+  func requireExperts(name: String) throws -> Int {
+    try require(expertCount, "how many experts a layer has", "--experts", name: name)
+  }
+
+  /// K, where the format lacks it.
+  func requireTopK(name: String) throws -> Int {
+    try require(topK, "how many experts a token chooses", "--top-k", name: name)
+  }
+
+  /// The first layer's number, where the format lacks it.
+  func requireFirstLayer(name: String) throws -> Int {
+    try require(firstLayer, "which layer of the model is its first", "--first-layer", name: name)
+  }
+
+  private func require(_ value: Int?, _ what: String, _ option: String, name: String) throws -> Int
+  {
+    guard let value else {
+      throw InputError("\(name): the format does not say \(what), add \(option) or --model PRESET")
     }
     return value
-  }
-
-  func requireExperts(name: String) throws -> Int {
-    try require(\.expertCount, "--experts (routed experts of a layer) or --model", name: name)
-  }
-
-  func requireFirstLayer(name: String) throws -> Int {
-    try require(
-      \.firstLayer, "--first-layer (number of its first MoE layer in the model) or --model",
-      name: name)
   }
 
   /// Checks what the format says against what the person said.
