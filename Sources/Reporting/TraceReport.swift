@@ -18,13 +18,17 @@ public struct TraceReport: Sendable {
   }
 
   private var heading: String {
-    func known(_ text: String) -> String { text.isEmpty ? "not recorded" : text }
+    // A file may say anything, but it may not steer the terminal.
+    func known(_ text: String) -> String {
+      text.isEmpty ? "not recorded" : String(text.map { $0.isNewline || $0 < " " ? "?" : $0 })
+    }
     return [
       record.name,
       "model \(known(record.model)), domain \(known(record.domain)), licence "
         + known(record.license),
       "source \(known(record.source))",
-      "\(Quantity.grouped(record.tokens)) tokens in \(record.sequences) sequences, "
+      "\(Quantity.grouped(record.tokens)) tokens in \(record.sequences) sequence"
+        + (record.sequences == 1 ? "" : "s") + ", "
         + "\(record.experts) experts, top-\(record.topK), layers \(record.firstLayer)-"
         + "\(record.firstLayer + record.layers.count - 1)"
         + (record.hasWeights ? "" : ", no weights recorded: 1/\(record.topK) stands for each"),

@@ -183,7 +183,7 @@ struct JSONReader {
   private func excerpt() -> String {
     let text = String(decoding: bytes[position...].prefix(24), as: UTF8.self)
     let word = text.prefix { !",]}\n\r\t ".contains($0) }
-    return word.isEmpty ? "is missing" : "\"\(word)\""
+    return word.isEmpty ? "is missing" : "\"\(word.excerpt)\""
   }
 
   /// An error at the present place.

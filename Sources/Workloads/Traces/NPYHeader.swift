@@ -81,7 +81,7 @@ struct NPYHeader: Equatable {
         let text = try reader.string()
         guard let known = types.first(where: { $0.text == text }) else {
           throw InputError(
-            "\(name): descr \"\(text)\" at byte \(reader.position), accepted are "
+            "\(name): descr \"\(text.excerpt)\" at byte \(reader.position), accepted are "
               + types.map(\.text).joined(separator: " "))
         }
         type = known.type
@@ -89,7 +89,7 @@ struct NPYHeader: Equatable {
       case "shape" where shape == nil: shape = try reader.tuple()
       default:
         throw InputError(
-          "\(name): \"\(key)\" before byte \(reader.position) of the header, accepted are descr, "
+          "\(name): \"\(key.excerpt)\" before byte \(reader.position) of the header, accepted are descr, "
             + "fortran_order and shape, each once")
       }
       if !reader.takes(",") {

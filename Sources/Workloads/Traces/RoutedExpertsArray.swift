@@ -88,7 +88,7 @@ struct RoutedExpertsArray {
         ]
         guard let known = types[text] else {
           throw reader.wrong(
-            "dtype \"\(text.prefix(24))\" of \(field), accepted are "
+            "dtype \"\(text.excerpt)\" of \(field), accepted are "
               + types.keys.sorted().joined(separator: ", ") + ",")
         }
         type = known

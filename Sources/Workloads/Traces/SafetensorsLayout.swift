@@ -67,30 +67,31 @@ struct SafetensorsLayout {
     for (key, entry) in header.entries {
       guard let elementType = SafetensorsFile.ElementType(rawValue: entry.dtype) else {
         throw InputError(
-          "\(name): tensor \(key) has dtype \(entry.dtype), accepted are "
+          "\(name): tensor \(key.excerpt) has dtype \(entry.dtype.excerpt), accepted are "
             + SafetensorsFile.ElementType.allCases.map(\.rawValue).joined(separator: ", "))
       }
       var byteCount = elementType.byteCount
       for size in entry.shape {
         let (product, overflow) = byteCount.multipliedReportingOverflow(by: size)
         guard size >= 0, !overflow else {
-          throw InputError("\(name): tensor \(key) has the impossible shape \(entry.shape)")
+          throw InputError("\(name): tensor \(key.excerpt) has the impossible shape \(entry.shape)")
         }
         byteCount = product
       }
       guard entry.dataOffsets.count == 2 else {
         throw InputError(
-          "\(name): tensor \(key) has \(entry.dataOffsets.count) data_offsets, 2 are needed")
+          "\(name): tensor \(key.excerpt) has \(entry.dataOffsets.count) data_offsets, 2 are needed"
+        )
       }
       let (start, end) = (entry.dataOffsets[0], entry.dataOffsets[1])
       guard start >= 0, start <= end, end <= bufferLength else {
         throw InputError(
-          "\(name): tensor \(key) should lie at bytes \(start) to \(end) of the data, but there "
+          "\(name): tensor \(key.excerpt) should lie at bytes \(start) to \(end) of the data, but there "
             + "are \(bufferLength): the file is cut or damaged")
       }
       guard end - start == byteCount else {
         throw InputError(
-          "\(name): tensor \(key) of dtype \(entry.dtype) and shape \(entry.shape) needs "
+          "\(name): tensor \(key.excerpt) of dtype \(entry.dtype.excerpt) and shape \(entry.shape) needs "
             + "\(byteCount) bytes, its offsets give \(end - start)")
       }
       tensors.append(
@@ -105,7 +106,7 @@ struct SafetensorsLayout {
     for tensor in tensors {
       guard tensor.byteRange.lowerBound == covered else {
         throw InputError(
-          "\(name): tensor \(tensor.name) starts at byte \(tensor.byteRange.lowerBound) of the "
+          "\(name): tensor \(tensor.name.excerpt) starts at byte \(tensor.byteRange.lowerBound) of the "
             + "data, expected \(covered): tensors may neither overlap nor leave gaps")
       }
       covered = tensor.byteRange.upperBound

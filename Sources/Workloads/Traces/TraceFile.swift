@@ -133,7 +133,7 @@ extension TraceFile {
       }
       guard metadata["version"] == RoutingTrace.formatVersion else {
         throw InputError(
-          "\(name): trace version \(metadata["version"] ?? "is missing"), accepted is "
+          "\(name): trace version \(metadata["version"]?.excerpt ?? "is missing"), accepted is "
             + RoutingTrace.formatVersion)
       }
     }
@@ -163,7 +163,8 @@ extension TraceFile {
         throw InputError("\(name): the metadata has no \(key)")
       }
       guard let number = Int(text) else {
-        throw InputError("\(name): metadata says \(key) \"\(text)\", accepted are whole numbers")
+        throw InputError(
+          "\(name): metadata says \(key) \"\(text.excerpt)\", accepted are whole numbers")
       }
       return number
     }

@@ -50,7 +50,7 @@ public enum TraceFormat: String, Sendable, CaseIterable {
     let start = bytes.withBytes { [UInt8]($0.prefix(4096)) }
     if start.starts(with: NPYHeader.magic) {
       self = .npy
-    } else if path.hasSuffix(".safetensors") || start.dropFirst(8).first == UInt8(ascii: "{") {
+    } else if path.hasSuffix(".safetensors") || Self.hasSafetensorsHeader(start) {
       self = .safetensors
     } else if path.hasSuffix(".npy") {
       self = .npy
@@ -68,6 +68,11 @@ public enum TraceFormat: String, Sendable, CaseIterable {
         "trace \(path): neither its name nor its content tells the format, name it with --from "
           + "(\(Self.names))")
     }
+  }
+
+  /// Whether a file starts with a short length and then a JSON object.
+  private static func hasSafetensorsHeader(_ start: [UInt8]) -> Bool {
+    start.count > 8 && start[8] == UInt8(ascii: "{") && start[4..<8].allSatisfy { $0 == 0 }
   }
 
   /// The format that a name asks for.

@@ -28,3 +28,11 @@ struct TracePlace: Sendable {
     return place
   }
 }
+
+extension StringProtocol {
+  /// Text of a file in an error sentence: short, and without what would break the line.
+  var excerpt: String {
+    let text = String(unicodeScalars.prefix(48).map { $0.value < 0x20 ? "?" : Character($0) })
+    return text.unicodeScalars.count < unicodeScalars.count ? text + "..." : text
+  }
+}
