@@ -16,6 +16,44 @@ public enum InputFile {
   /// - Parameter kind: what the file is, for the error sentence ("trace", "load file").
   /// - Throws: ``InputError`` when the file is absent or cannot be read.
   public static func bytes(ofPath path: String, kind: String) throws -> [UInt8] {
+    // Mapping avoids holding a large file twice while it is copied.
+    [UInt8](try data(ofPath: path, kind: kind, options: .mappedIfSafe))
+  }
+
+  /// A file mapped into memory: only the parts that are looked at are read.
+  ///
+  /// Whoever shortens the file meanwhile ends this process; renaming another over it is safe.
+  /// - Throws: ``InputError`` when the file is absent, not a plain file or cannot be read.
+  static func mapped(ofPath path: String, kind: String) throws -> FileBytes {
+    let attributes = try? FileManager.default.attributesOfItem(
+      atPath: URL(fileURLWithPath: path).resolvingSymlinksInPath().path)
+    let type = attributes?[.type] as? FileAttributeType
+    guard type == nil || type == .typeRegular || type == .typeDirectory else {
+      throw InputError("\(kind) \(path): this is no plain file, a pipe cannot be mapped")
+    }
+    return FileBytes(mapped: try data(ofPath: path, kind: kind, options: .alwaysMapped))
+  }
+
+  /// Whether there is something at a path.
+  static func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
+
+  /// Whether a path is that of a folder.
+  static func isFolder(_ path: String) -> Bool {
+    var isDirectory = false
+    return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && isDirectory
+  }
+
+  /// The names of what is in a folder.
+  static func names(inFolder path: String, kind: String) throws -> [String] {
+    guard let names = try? FileManager.default.contentsOfDirectory(atPath: path) else {
+      throw InputError("\(kind) \(path): the folder cannot be read, check its permissions")
+    }
+    return names
+  }
+
+  private static func data(ofPath path: String, kind: String, options: Data.ReadingOptions) throws
+    -> Data
+  {
     var isDirectory = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
       throw InputError("\(kind) \(path): there is no such file")
@@ -24,8 +62,7 @@ public enum InputFile {
       throw InputError("\(kind) \(path): this is a folder, a file is needed")
     }
     do {
-      // Mapping avoids holding a large file twice while it is copied.
-      return [UInt8](try Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe))
+      return try Data(contentsOf: URL(fileURLWithPath: path), options: options)
     } catch {
       throw InputError("\(kind) \(path): the file cannot be read, check its permissions")
     }

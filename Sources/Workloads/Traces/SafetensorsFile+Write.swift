@@ -57,6 +57,11 @@ extension SafetensorsFile {
 
   /// The bytes of the whole file, the same for equal contents.
   public func encoded() throws -> [UInt8] {
+    try Self.encodedHeader(tensors: tensors, metadata: metadata) + buffer
+  }
+
+  /// The bytes before the data: 8 for the length, then JSON, padded to a multiple of 8.
+  static func encodedHeader(tensors: [Tensor], metadata: [String: String]) throws -> [UInt8] {
     var header = SafetensorsHeader(metadata: metadata, entries: [:])
     for tensor in tensors {
       header.entries[tensor.name] = .init(
@@ -67,8 +72,7 @@ extension SafetensorsFile {
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     var json = [UInt8](try encoder.encode(header))
     while json.count % 8 != 0 { json.append(UInt8(ascii: " ")) }
-    let length = withUnsafeBytes(of: UInt64(json.count).littleEndian) { [UInt8]($0) }
-    return length + json + buffer
+    return withUnsafeBytes(of: UInt64(json.count).littleEndian) { [UInt8]($0) } + json
   }
 
   /// Writes the file; a reader never sees half of it.

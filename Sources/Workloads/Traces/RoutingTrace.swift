@@ -68,81 +68,73 @@ public struct RoutingTrace: Sendable, Equatable {
     name: String, origin: Origin, expertCount: Int, topK: Int, layerCount: Int, firstLayer: Int,
     sequenceLengths: [Int]? = nil, expertIndices: [Int32], routingWeights: [Float]? = nil
   ) throws {
-    guard (1...Self.maximumExpertCount).contains(expertCount) else {
-      throw InputError(
-        "\(name): \(expertCount) experts, accepted are 1...\(Self.maximumExpertCount)")
-    }
-    guard topK >= 1, topK <= expertCount else {
-      throw InputError(
-        "\(name): top-k \(topK) of \(expertCount) experts, accepted are "
-          + "1...\(expertCount)")
-    }
-    guard (1...Self.maximumExpertCount).contains(layerCount),
-      (0...Self.maximumExpertCount).contains(firstLayer)
-    else {
-      throw InputError(
-        "\(name): \(layerCount) layers from layer \(firstLayer) on, accepted are "
-          + "1...\(Self.maximumExpertCount) from 0...\(Self.maximumExpertCount) on")
-    }
-    let perToken = layerCount * topK
+    try self.init(
+      shape: TraceShape(
+        name: name, origin: origin, expertCount: expertCount, topK: topK, layerCount: layerCount,
+        firstLayer: firstLayer, tokenCount: 0, hasWeights: routingWeights != nil),
+      sequenceLengths: sequenceLengths, expertIndices: expertIndices,
+      routingWeights: routingWeights, place: TracePlace())
+  }
+
+  /// The same for a window of a file.
+  ///
+  /// - Parameters:
+  ///   - shape: its number of tokens is not looked at.
+  ///   - place: where the values come from, for the error sentences.
+  init(
+    shape: TraceShape, sequenceLengths: [Int]?, expertIndices: [Int32], routingWeights: [Float]?,
+    place: TracePlace
+  ) throws {
+    let perToken = shape.assignmentsPerToken
     guard !expertIndices.isEmpty, expertIndices.count.isMultiple(of: perToken) else {
       throw InputError(
-        "\(name): \(expertIndices.count) expert ids, needed are \(perToken) for each token and at "
-          + "least one token")
+        "\(shape.name): \(expertIndices.count) expert ids, needed are \(perToken) for each token "
+          + "and at least one token")
     }
     let tokenCount = expertIndices.count / perToken
     if let routingWeights, routingWeights.count != expertIndices.count {
       throw InputError(
-        "\(name): \(routingWeights.count) weights for \(expertIndices.count) expert ids, the two "
-          + "must be equal")
+        "\(shape.name): \(routingWeights.count) weights for \(expertIndices.count) expert ids, the "
+          + "two must be equal")
     }
-    let weights =
-      routingWeights ?? Array(repeating: 1 / Float(topK), count: expertIndices.count)
-
-    self.name = name
-    self.origin = origin
-    self.expertCount = expertCount
-    self.topK = topK
-    self.layerCount = layerCount
-    self.firstLayer = firstLayer
+    name = shape.name
+    origin = shape.origin
+    expertCount = shape.expertCount
+    topK = shape.topK
+    layerCount = shape.layerCount
+    firstLayer = shape.firstLayer
     self.tokenCount = tokenCount
     self.expertIndices = expertIndices
-    self.routingWeights = weights
+    self.routingWeights =
+      routingWeights ?? Array(repeating: 1 / Float(shape.topK), count: expertIndices.count)
     self.sequenceLengths = sequenceLengths ?? [tokenCount]
-    sequenceOfToken = try Self.sequences(
-      lengths: self.sequenceLengths, tokenCount: tokenCount, name: name)
-    try checkExperts()
-    try checkWeights()
+    try Self.checkSequences(self.sequenceLengths, tokenCount: tokenCount, name: name)
+    sequenceOfToken = self.sequenceLengths.enumerated().flatMap { index, length in
+      repeatElement(Int32(index), count: length)
+    }
+    try checkExperts(shape, place: place)
+    try checkWeights(shape, place: place)
   }
 
-  private static func sequences(lengths: [Int], tokenCount: Int, name: String) throws -> [Int32] {
-    var sequenceOfToken: [Int32] = []
-    sequenceOfToken.reserveCapacity(tokenCount)
+  /// Checks that sequences are not empty and add up to all tokens.
+  static func checkSequences(_ lengths: [Int], tokenCount: Int, name: String) throws {
+    var left = tokenCount
     for (index, length) in lengths.enumerated() {
-      let left = tokenCount - sequenceOfToken.count
       guard length >= 1, length <= left else {
         throw InputError(
           "\(name): sequence \(index) has length \(length), accepted are 1...\(left) because "
             + "\(left) of \(tokenCount) tokens are left")
       }
-      sequenceOfToken += repeatElement(Int32(index), count: length)
+      left -= length
     }
-    guard sequenceOfToken.count == tokenCount else {
+    guard left == 0 else {
       throw InputError(
-        "\(name): the sequences have \(sequenceOfToken.count) tokens together, the trace has "
+        "\(name): the sequences have \(tokenCount - left) tokens together, the trace has "
           + "\(tokenCount)")
     }
-    return sequenceOfToken
   }
 
-  /// Token, model layer and slot of a flat index, in words.
-  private func place(_ index: Int) -> String {
-    let row = index / topK
-    return "token \(row / layerCount), layer \(firstLayer + row % layerCount), "
-      + "slot \(index % topK)"
-  }
-
-  private func checkExperts() throws {
+  private func checkExperts(_ shape: TraceShape, place: TracePlace) throws {
     // The row in which each expert was seen last: one comparison per id, whatever K is.
     var lastRow = Array(repeating: -1, count: expertCount)
     var bad = -1
@@ -167,23 +159,41 @@ public struct RoutingTrace: Sendable, Equatable {
       let expert = expertIndices[bad]
       guard expert >= 0, expert < expertCount else {
         throw InputError(
-          "\(name): expert id \(expert) at \(place(bad)), accepted are 0...\(expertCount - 1)")
+          "\(name): expert id \(expert) at \(place.ofID(bad, in: shape)), accepted are "
+            + "0...\(expertCount - 1)")
       }
       throw InputError(
-        "\(name): expert id \(expert) at \(place(bad)) stands twice in its row, accepted are "
-          + "\(topK) distinct ids")
+        "\(name): expert id \(expert) at \(place.ofID(bad, in: shape)) stands twice in its row, "
+          + "accepted are \(topK) distinct ids")
     }
   }
 
-  private func checkWeights() throws {
+  private func checkWeights(_ shape: TraceShape, place: TracePlace) throws {
     let bad = routingWeights.withUnsafeBufferPointer { weights in
       // Written so that NaN fails the test.
       weights.firstIndex { !($0 >= 0 && $0 < .infinity) }
     }
     if let bad {
       throw InputError(
-        "\(name): weight \(routingWeights[bad]) at \(place(bad)), accepted are finite numbers of "
-          + "at least 0")
+        "\(name): weight \(routingWeights[bad]) at \(place.ofWeight(bad, in: shape)), accepted are "
+          + "finite numbers of at least 0")
     }
+  }
+}
+
+extension RoutingTrace: TraceSource {
+  public var shape: TraceShape { TraceShape(of: self) }
+
+  public func window(_ tokens: Range<Int>) throws -> RoutingTrace {
+    precondition(
+      !tokens.isEmpty && tokens.lowerBound >= 0 && tokens.upperBound <= tokenCount,
+      "window \(tokens) of a trace of \(tokenCount) tokens")
+    if tokens == 0..<tokenCount { return self }
+    let perToken = layerCount * topK
+    let range = tokens.lowerBound * perToken..<tokens.upperBound * perToken
+    return try RoutingTrace(
+      shape: shape, sequenceLengths: SequenceIndex(lengths: sequenceLengths).lengths(in: tokens),
+      expertIndices: Array(expertIndices[range]), routingWeights: Array(routingWeights[range]),
+      place: TracePlace(firstToken: tokens.lowerBound))
   }
 }

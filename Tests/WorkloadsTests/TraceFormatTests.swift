@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: tests of trace formats: what other programs write, round trips, and what is refused.
+
+import Foundation
+import MoE
+import Testing
+import Workloads
+
+/// The small routing that stands in every format in Tests/Fixtures/trace-formats.
+struct FormatFixtures {
+  struct Expected: Decodable {
+    let experts: Int
+    let ids: [Int32]
+    let weights: [Float]
+    let shape: [Int]
+    let lengths: [Int]
+  }
+
+  static func path(_ name: String) -> String {
+    Fixtures.repository.appending(path: "Tests/Fixtures/trace-formats/\(name)").path
+  }
+
+  static func expected() throws -> Expected {
+    try JSONDecoder().decode(
+      Expected.self, from: Data(contentsOf: URL(filePath: path("expected.json"))))
+  }
+
+  /// Everything that a format may lack of the fixtures.
+  static func options(_ change: (inout TraceReadOptions) -> Void = { _ in }) -> TraceReadOptions {
+    var options = TraceReadOptions()
+    options.expertCount = 5
+    options.firstLayer = 1
+    options.topK = 2
+    change(&options)
+    return options
+  }
+
+  static func open(_ name: String, _ options: TraceReadOptions) throws -> RoutingTrace {
+    let path = path(name)
+    let opened = try TraceFormat(ofInput: path).open(path: path, options: options)
+    return try opened.source.window(0..<opened.source.shape.tokenCount)
+  }
+}
+
+/// A folder that goes away with its last user.
+final class ScratchFolder {
+  let url = FileManager.default.temporaryDirectory.appending(path: "epsim-traces-\(UUID())")
+
+  init() throws {
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(at: url) }
+
+  func path(_ name: String) -> String { url.path + "/" + name }
+
+  func write(_ text: String, _ name: String) throws -> String {
+    try Data(text.utf8).write(to: url.appending(path: name))
+    return path(name)
+  }
+}
+
+@Suite struct TraceFormatTests {
+  @Test(arguments: [
+    "ids-i2-v1.npy", "ids-i4-v2.npy", "ids-i8-v3.npy", "ids-u1.npy", "ids-u2.npy",
+  ])
+  func arraysOfNumPyAreRead(name: String) throws {
+    let expected = try FormatFixtures.expected()
+    for weights in [nil, "weights-f2.npy", "weights-f4.npy", "weights-f8.npy"] {
+      let trace = try FormatFixtures.open(
+        name, FormatFixtures.options { $0.weightsPath = weights.map(FormatFixtures.path) })
+      #expect(trace.expertIndices == expected.ids)
+      #expect(
+        trace.routingWeights
+          == (weights == nil ? expected.weights.map { _ in 0.5 } : expected.weights))
+      #expect(trace.layers == 1..<4 && trace.sequenceLengths == [7])
+    }
+  }
+
+  @Test func anArrayOfTokensAndLayersIsTopOne() throws {
+    let trace = try FormatFixtures.open("top1-i4.npy", FormatFixtures.options { $0.topK = 1 })
+    let expected = try FormatFixtures.expected().ids
+    #expect(trace.topK == 1)
+    #expect(trace.expertIndices == stride(from: 0, to: expected.count, by: 2).map { expected[$0] })
+    #expect(trace.routingWeights.allSatisfy { $0 == 1 })
+  }
+
+  @Test func leadingLayersOfAnArrayCanBeLeftOut() throws {
+    let expected = try FormatFixtures.expected()
+    let trace = try FormatFixtures.open(
+      "ids-i4-v2.npy",
+      FormatFixtures.options {
+        $0.skippedLayers = 2
+        $0.firstLayer = 3
+        $0.weightsPath = FormatFixtures.path("weights-f4.npy")
+      })
+    #expect(trace.layers == 3..<4)
+    let kept = (0..<7).flatMap { $0 * 6 + 4..<$0 * 6 + 6 }
+    #expect(trace.expertIndices == kept.map { expected.ids[$0] })
+    #expect(trace.routingWeights == kept.map { expected.weights[$0] })
+  }
+
+  @Test func scoresOfESFTAreRead() throws {
+    let expected = try FormatFixtures.expected()
+    let trace = try FormatFixtures.open("esft", FormatFixtures.options { $0.firstLayer = nil })
+    #expect(trace.expertIndices == expected.ids && trace.routingWeights == expected.weights)
+    #expect(trace.sequenceLengths == expected.lengths && trace.layers == 1..<4)
+    let layer = try FormatFixtures.open(
+      "esft/expert_weights_2.txt", FormatFixtures.options { $0.firstLayer = nil })
+    #expect(layer.layers == 2..<3 && layer.tokenCount == 7)
+  }
+
+  @Test func tracesOfMegatronAreRead() throws {
+    let expected = try FormatFixtures.expected()
+    // The number of experts is that of the logits, the layers are in the records.
+    let trace = try FormatFixtures.open("megatron", TraceReadOptions())
+    #expect(trace.expertIndices == expected.ids && trace.expertCount == 5)
+    #expect(trace.sequenceLengths == expected.lengths && trace.layers == 1..<4)
+    #expect(trace.routingWeights.allSatisfy { $0 == 0.5 })
+  }
+
+  @Test(arguments: ["vllm.json", "vllm-lists.json", "data-shape.json", "sglang.jsonl"])
+  func responsesOfServersAreRead(name: String) throws {
+    let expected = try FormatFixtures.expected()
+    let trace = try FormatFixtures.open(
+      name,
+      FormatFixtures.options {
+        if name == "sglang.jsonl" {
+          $0.layerCount = 4
+          $0.skippedLayers = 1
+        }
+      })
+    #expect(trace.expertIndices == expected.ids && trace.layers == 1..<4)
+    #expect(trace.sequenceLengths == expected.lengths)
+  }
+
+  @Test func whatAFormatLacksIsAskedFor() {
+    func expect(_ option: String, _ name: String, _ change: (inout TraceReadOptions) -> Void) {
+      expectInputError(name, "does not say", option) {
+        _ = try FormatFixtures.open(name, FormatFixtures.options(change))
+      }
+    }
+    expect("--experts", "ids-u1.npy") { $0.expertCount = nil }
+    expect("--first-layer", "ids-u1.npy") { $0.firstLayer = nil }
+    expect("--top-k", "esft") { $0.topK = nil }
+    expect("--experts", "esft") { $0.expertCount = nil }
+    expect("--experts", "vllm.json") { $0.expertCount = nil }
+    expectInputError("sglang", "--trace-layers") {
+      _ = try FormatFixtures.open("sglang.jsonl", FormatFixtures.options())
+    }
+    expectInputError("--top-k says 3, the trace says 2") {
+      _ = try FormatFixtures.open("vllm.json", FormatFixtures.options { $0.topK = 3 })
+    }
+    expectInputError("--weights is of traces in npy") {
+      _ = try FormatFixtures.open("esft", FormatFixtures.options { $0.weightsPath = "w.npy" })
+    }
+    expectInputError("--skip-layers 4 of 4") {
+      _ = try FormatFixtures.open(
+        "sglang.jsonl",
+        FormatFixtures.options {
+          $0.layerCount = 4
+          $0.skippedLayers = 4
+        })
+    }
+  }
+
+  @Test func foreignArraysAreRefused() {
+    let words = [
+      "big-endian.npy": ["descr \">i4\"", "<i4"], "fortran.npy": ["fortran_order is True"],
+      "floats.npy": ["type F32", "expert ids"],
+    ]
+    for (name, words) in words {
+      for word in words {
+        expectInputError(name, word) {
+          _ = try FormatFixtures.open(name, FormatFixtures.options())
+        }
+      }
+    }
+    expectInputError("weights", "shape [7, 3]", "[7, 3, 2]") {
+      _ = try FormatFixtures.open(
+        "ids-u1.npy",
+        FormatFixtures.options { $0.weightsPath = FormatFixtures.path("top1-i4.npy") })
+    }
+  }
+
+  @Test(arguments: TraceFormat.allCases)
+  func everyFormatGivesBackWhatItHolds(format: TraceFormat) throws {
+    let folder = try ScratchFolder()
+    let original = try Fixtures.smallTrace(weights: (0..<12).map { Float($0) / 7 })
+    let path = folder.path("trace")
+    _ = try format.write(original, origin: original.origin, toPath: path)
+    var options = TraceReadOptions()
+    options.expertCount = 4
+    options.topK = 2
+    options.firstLayer = 1
+    // Without a telling name the content decides.
+    #expect(try TraceFormat(ofInput: path) == format)
+    let read = try format.open(path: path, options: options).source
+    let trace = try read.window(0..<read.shape.tokenCount)
+    #expect(trace.expertIndices == original.expertIndices && trace.layers == original.layers)
+    #expect(trace.sequenceLengths == (format == .npy ? [3] : [2, 1]))
+    let hasWeights = format != .megatron && format != .routedExperts
+    #expect(
+      trace.routingWeights
+        == (hasWeights ? original.routingWeights : Array(repeating: 0.5, count: 12)))
+    if format == .safetensors { #expect(trace.origin == original.origin) }
+    // Nothing else lies about.
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder.url.path)
+    #expect(names.sorted() == (format == .npy ? ["trace", "trace.weights.npy"] : ["trace"]))
+  }
+
+  @Test(arguments: [TraceFormat.npy, .esft, .megatron, .routedExperts])
+  func theRealTraceSurvivesEveryFormat(format: TraceFormat) throws {
+    let folder = try ScratchFolder()
+    // Half of it, by sequences: debug builds are slow.
+    let source = try TraceFile(path: Fixtures.lawTrace)
+    let (part, _) = try SelectedTrace.split(source, at: 2000, by: .sequence)
+    let path = folder.path("trace")
+    _ = try format.write(part, origin: source.shape.origin, toPath: path)
+    var options = TraceReadOptions()
+    (options.expertCount, options.topK, options.firstLayer) = (64, 6, 1)
+    let read = try format.open(path: path, options: options).source
+    let (trace, original) = (
+      try read.window(0..<read.shape.tokenCount), try part.window(0..<part.shape.tokenCount)
+    )
+    #expect(trace.expertIndices == original.expertIndices)
+    if format == .npy || format == .esft {
+      #expect(trace.routingWeights == original.routingWeights)
+    }
+    if format != .npy { #expect(trace.sequenceLengths == original.sequenceLengths) }
+  }
+
+  @Test func aFormatIsKnownByContentAndName() throws {
+    let folder = try ScratchFolder()
+    #expect(try TraceFormat(ofOutput: "a.safetensors") == .safetensors)
+    #expect(try TraceFormat(ofOutput: "folder/") == .esft)
+    expectInputError("a.bin", "--to") { _ = try TraceFormat(ofOutput: "a.bin") }
+    expectInputError("--from \"excel\"", "safetensors, npy") {
+      _ = try TraceFormat(parsing: "excel", option: "--from")
+    }
+    let other = try folder.write("layer,expert\n", "other")
+    expectInputError("other", "--from") { _ = try TraceFormat(ofInput: other) }
+    expectInputError("a folder without") { _ = try TraceFormat(ofInput: folder.url.path) }
+    expectInputError("no such file") { _ = try TraceFormat(ofInput: folder.path("absent")) }
+    expectInputError("no plain file") { _ = try TraceFormat(ofInput: "/dev/zero") }
+  }
+
+  @Test func errorsOfTextNameFieldLineAndByte() throws {
+    let folder = try ScratchFolder()
+    func expect(_ format: TraceFormat, _ text: String, _ words: String...) throws {
+      let path = try folder.write(text, "expert_weights_1.txt")
+      do {
+        _ = try format.open(path: path, options: FormatFixtures.options())
+        Issue.record("\(text.prefix(80)) was accepted")
+      } catch let error as InputError {
+        for word in words { #expect(error.description.contains(word), "\(error)") }
+        #expect(error.description.hasPrefix("trace \(path): "))
+      }
+    }
+    try expect(.esft, "0\t1\t\t0.5\t0.5\n0\tx\t\t1\t1\n", "expert id \"x\"", "line 2, byte 14")
+    try expect(.esft, "0\t1\t\t0.5\tnan\n", "weight \"nan\" in column 2", "line 1")
+    try expect(.esft, "0\t1\t\t0.5\t-1\n", "weight \"-1\"")
+    try expect(.esft, "0\t1\t\t0.5\t1e99\n", "weight \"1e99\"")
+    try expect(.esft, "0\t1\t\t0.5\n", "weight 1 of 2")
+    try expect(.esft, "0\t1\t2\t\t1\t1\t1\n", "3 expert ids", "top-k 2")
+    try expect(.esft, "0\t1\t\t1\t1\t1\n", "goes on after 2 weights")
+    try expect(.esft, "0\t65536\t\t1\t1\n", "\"65536\"")
+    try expect(.esft, "0\t5\t\t1\t1\n", "expert id 5 at token 0, layer 1, slot 1", "0...4")
+    try expect(.esft, "3\t3\t\t1\t1\n", "twice")
+    try expect(.esft, "", "no lines")
+
+    func line(_ ids: String, tokens: String = "1", topK: String = "2") -> String {
+      #"{"step":0,"layer":1,"num_tokens":\#(tokens),"topk":\#(topK),"top_indices":\#(ids)}"# + "\n"
+    }
+    try expect(.megatron, line("[[0,1]]") + line("[[0,-1]]"), "top_indices \"-1\"", "line 2")
+    try expect(.megatron, line("[[0,1.5]]"), "top_indices \"1.5\"")
+    try expect(.megatron, line("[[0,99999999999999999999999]]"), "9999", "65535")
+    try expect(.megatron, line("[[0,1]]", tokens: "2"), "num_tokens 2", "1 rows")
+    try expect(.megatron, line("[[0,1]]", tokens: "9223372036854775807"), "num_tokens")
+    try expect(.megatron, line("[[0,1]]", topK: "NaN"), "topk \"NaN\"")
+    try expect(.megatron, line("[[0,1]]") + line("[[0,1]]"), "layer 1 of step 0", "again")
+    try expect(.megatron, #"{"step":0}"#, "top_indices is missing")
+    try expect(.megatron, line("[[0,1]]").dropLast(3) + "", "byte")
+    try expect(.megatron, "[1]", "a { is missing at byte 0")
+    try expect(.megatron, line("[[4,5]]"), "expert id 5 at token 0, layer 1, slot 1")
+
+    func response(_ value: String) -> String { #"{"routed_experts": \#(value)}"# }
+    try expect(.routedExperts, response(#""no base64!""#), "no base64", "byte 19")
+    try expect(.routedExperts, response("[[[0,1]],[[0]]]"), "1 ids in a row")
+    try expect(.routedExperts, response("[[[0,1]],[[0,1],[0,1]]]"), "2 layers in token 1")
+    try expect(.routedExperts, response("[[[0,-7]]]"), "\"-7\"", "byte")
+    try expect(.routedExperts, response("null"), "not empty or null")
+    try expect(
+      .routedExperts, response(#"{"data":"AAAA","shape":[9,9,9],"dtype":"int32"}"#), "[9, 9, 9]")
+    try expect(
+      .routedExperts,
+      response(#"{"data":"AAAA","shape":[2147483647,2147483647,2147483647],"dtype":"int64"}"#),
+      "shape")
+    try expect(
+      .routedExperts, response(#"{"data":"AAAA","shape":[1,1,1],"dtype":"float"}"#), "\"float\"")
+    for format in [TraceFormat.megatron, .routedExperts] {
+      let deep = String(repeating: #"{"a":["#, count: 100_000)
+      try expect(format, deep, "nested deeper than 64")
+    }
+  }
+
+  @Test func unequalLayersOfAFolderAreRefused() throws {
+    let folder = try ScratchFolder()
+    let line = "0\t1\t\t0.5\t0.5\n"
+    _ = try folder.write(line, "expert_weights_1.txt")
+    _ = try folder.write(line + line, "expert_weights_2.txt")
+    func open() throws {
+      _ = try TraceFormat.esft.open(path: folder.url.path, options: FormatFixtures.options())
+    }
+    expectInputError("expert_weights_2.txt", "not as many lines") { try open() }
+    _ = try folder.write("0\t1\t2\t3\t\t1\t1\t1\t1\n", "expert_weights_2.txt")
+    expectInputError("expert_weights_2.txt", "line 1 has not as many tokens") { try open() }
+    _ = try folder.write(line, "expert_weights_2.txt")
+    #expect(throws: Never.self) { try open() }
+    _ = try folder.write(line, "expert_weights_4.txt")
+    expectInputError("layer 3 is missing") { try open() }
+  }
+
+  @Test func gapsBetweenLayersAreRefusedUntilTheFirstIsNumbered() throws {
+    let folder = try ScratchFolder()
+    let path = try folder.write(
+      [1, 3].map {
+        #"{"step":0,"layer":\#($0),"num_tokens":1,"topk":2,"top_indices":[[0,\#($0)]]}"#
+      }.joined(separator: "\n"), "t.jsonl")
+    var options = TraceReadOptions()
+    options.expertCount = 5
+    expectInputError("[1, 3] are not consecutive", "--first-layer") {
+      _ = try TraceFormat.megatron.open(path: path, options: options)
+    }
+    options.firstLayer = 7
+    let opened = try TraceFormat.megatron.open(path: path, options: options)
+    #expect(opened.source.shape.layers == 7..<9)
+    #expect(opened.notes.contains { $0.contains("[1, 3] are numbered from 7 on") })
+  }
+}
