@@ -9,13 +9,13 @@
 ///
 /// A decision has ``choiceWidth`` places per token: E up to ``fullWidth`` experts, else the larger
 /// of ``fullWidth`` and 8 K. Experts choose in ascending order and pass over a token whose places
-/// are taken, as in the paper's capped variant (section 3.3). An expert gets fewer than C tokens
-/// only where fewer have a place left, which needs a batch of few tokens:
-/// `T < C (1 + (E - 1) / choiceWidth)` holds then.
+/// are taken. An expert gets fewer than C tokens only where fewer have a place left, which needs a
+/// batch of few tokens: `T < C (1 + (E - 1) / choiceWidth)` holds then.
 ///
 /// It looks at the rank's whole batch, so choices depend on how tokens are dealt to ranks.
 /// Source: Zhou et al., "Mixture-of-Experts with Expert Choice Routing", arXiv:2202.09368,
-/// section 3.2, where K * factor is called the capacity factor c.
+/// section 3.2, where K * factor, the mean number of experts per token, is the capacity factor c;
+/// its capped variant (section 3.3) solves a linear programme instead.
 public struct ExpertChoiceRouter: Router {
   /// Up to so many experts a token may be taken by all of them.
   public static let fullWidth = 64

@@ -51,9 +51,10 @@ public struct GaussianNoise: LogitNoise {
 ///
 /// Switch jitters the router's input; jitter of the logits is the variant that needs no second
 /// gate product, and is what this type does.
-/// Source: Fedus et al., arXiv:2101.03961, section 2.4 and table 11 (epsilon 0.01).
+/// Source: Fedus et al., Switch, arXiv:2101.03961 (input jitter); epsilon 0.01 is the default of
+/// `router_jitter_noise` of Switch in Hugging Face transformers.
 public struct UniformJitter: LogitNoise {
-  /// The value of the Switch paper.
+  /// The default of Switch.
   public static let defaultEpsilon = 0.01
 
   private let epsilon: Double
