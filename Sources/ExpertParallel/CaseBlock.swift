@@ -60,6 +60,15 @@ final class CaseBlock {
     }
   }
 
+  /// Sums up the routing of a step of every case, unmeasured. Collective.
+  func balance(
+    _ inputs: StepInputs, _ request: BalanceRequest, on comm: borrowing Communicator
+  ) throws {
+    for (_, runner, collector) in members {
+      collector.balance = try runner.balanceStep(inputs, request, on: comm)
+    }
+  }
+
   /// What the cases measure; outlives the block, whose weights do not.
   var collectors: [(caseIndex: Int, collector: CaseCollector)] {
     members.map { ($0.index, $0.collector) }

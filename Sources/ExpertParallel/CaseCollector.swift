@@ -22,6 +22,9 @@ final class CaseCollector {
   private var digest: UInt64 = 0
   private var check: (error: Double, tokens: Int)?
 
+  /// [layers] sums of the routing of one step; nil where they were not asked for.
+  var balance: [LayerBalance]?
+
   /// Steps collected so far.
   var stepCount: Int { stamps.count }
   /// Whether it was compared with the reference.
@@ -73,6 +76,7 @@ final class CaseCollector {
     }
     return CaseResult(
       name: name, block: block, timeline: timeline, traffic: traffic, receivedRows: receivedRows,
-      digest: digest, referenceError: check?.error, referenceTokens: check?.tokens ?? 0)
+      digest: digest, referenceError: check?.error, referenceTokens: check?.tokens ?? 0,
+      balance: balance)
   }
 }

@@ -53,4 +53,6 @@ public struct CaseResult: Sendable {
   public let referenceError: Double?
   /// Tokens per layer that were compared with the reference, over all ranks.
   public let referenceTokens: Int
+  /// [layers] sums of the routing of the first measured step; nil where they were not asked for.
+  public let balance: [LayerBalance]?
 }

@@ -65,6 +65,7 @@ final class CaseRunner {
       recorder.mark(.layerEnd)
     }
     recorder.endStep()
+    for layer in layers { try layer.router?.updateBias(layer.decision, on: comm) }
   }
 
   /// This rank's part of the digest of the step that ran last. Local.
@@ -121,6 +122,33 @@ final class CaseRunner {
       for index in output.indices { buffers.activations[index] += output[index] }
     }
     return (error, sample.count)
+  }
+
+  /// Runs one step unmeasured and sums up what the routers do. Collective.
+  func balanceStep(
+    _ inputs: StepInputs, _ request: BalanceRequest, on comm: borrowing Communicator
+  ) throws -> [LayerBalance] {
+    try start(inputs)
+    heartbeat.enter(.checking)
+    var scratch = SpanRecorder(layout: StampLayout(layerCount: 1))
+    return try layers.map { layer in
+      let collector = try comm.agree {
+        try BalanceCollector(
+          request, configuration: configuration, step: inputs.step,
+          hasProbabilities: layer.router != nil)
+      }
+      layer.router?.balance = collector
+      defer { layer.router?.balance = nil }
+      scratch.startStep()
+      scratch.mark(.layerStart)
+      try layer.run(recorder: &scratch, output: buffers.activations, on: comm)
+      if layer.router == nil {
+        inputs.globalTokens.withUnsafeBufferPointer {
+          collector.add(logits: nil, decision: layer.decision, tokens: $0)
+        }
+      }
+      return try collector.total(on: comm)
+    }
   }
 
   private func start(_ inputs: StepInputs) throws(MPIError) {

@@ -32,7 +32,8 @@ final class DistributedLayer {
   private let replicas: ReplicaTable
   private let experts: ExpertStage
   private let shared: ExpertStage?
-  private let router: LiveRouter?
+  /// Nil where choices are looked up.
+  let router: LiveRouter?
   /// [S + 1] first grouped row of each local slot.
   private let firstRowOfSlot: UnsafeMutableBufferPointer<Int>
   /// [2] the rank's tokens as the rows of one slot, for the shared experts.
@@ -64,7 +65,8 @@ final class DistributedLayer {
     if case .router(let live) = configuration.routing(of: runCase) {
       router = LiveRouter(
         rule: try live.router(layer: layer), gate: shard.routerProduct!,
-        gateWeights: shard.routerWeights(layer: layer)!, capacity: live.capacity, global: global,
+        gateWeights: shard.routerWeights(layer: layer)!, capacity: live.capacity,
+        biasUpdateRate: live.biasUpdateRate, global: global,
         configuration: configuration, layer: layer, rank: rank, buffers: buffers)
     } else {
       router = nil

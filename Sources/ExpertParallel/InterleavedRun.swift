@@ -84,6 +84,10 @@ public struct InterleavedRun {
         if round.isMeasured, comm.rank == 0 { roundFinished { result(isComplete: false) } }
       }
       try clocks.anchor(on: comm)
+      if let request = configuration.balance {
+        inputs.prepare(step: configuration.warmupSteps)
+        try block.balance(inputs, request, on: comm)
+      }
       if configuration.checksReference {
         inputs.prepare(step: configuration.warmupSteps)
         try block.check(inputs, on: comm)

@@ -48,6 +48,10 @@ public struct LiveRouting: Sendable {
             + "are position, probability, random")
       }
     }
+    if let biasUpdateRate, !first.ranksAllExperts {
+      throw InputError(
+        "--bias-update \(biasUpdateRate) with \(spec), which does not rank the experts of a token")
+    }
     self.capacity = capacity
     self.biasUpdateRate = biasUpdateRate
     self.topK = first.topK

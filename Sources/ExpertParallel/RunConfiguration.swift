@@ -34,6 +34,8 @@ public struct RunConfiguration: Sendable {
   public var topology: Topology
   /// Whether outputs are compared with the reference layer.
   public var checksReference: Bool
+  /// What is summed up about balance; nil for nothing.
+  public var balance: BalanceRequest?
   /// Bytes that the ranks of one node may use; nil for what the node has free.
   public var memoryLimit: Int?
 
@@ -42,7 +44,7 @@ public struct RunConfiguration: Sendable {
     weightSharing: ModelWeights.Sharing, seed: UInt64, tokenCount: Int,
     rankOfPosition: [[Int32]], warmupSteps: Int, measuredSteps: Int,
     routings: [CaseRouting], cases: [RunCase], topology: Topology, checksReference: Bool,
-    memoryLimit: Int? = nil
+    balance: BalanceRequest? = nil, memoryLimit: Int? = nil
   ) {
     self.model = model
     self.layers = layers
@@ -57,6 +59,7 @@ public struct RunConfiguration: Sendable {
     self.cases = cases
     self.topology = topology
     self.checksReference = checksReference
+    self.balance = balance
     self.memoryLimit = memoryLimit
   }
 

@@ -134,6 +134,21 @@ public struct TrafficCounters: Sendable {
     block(layout.slotRows, placement.slotCount, inRows: row...row)
   }
 
+  /// Largest over mean assignments of an expert, replicas together: the sum over layers of the
+  /// largest over the sum of the means. 1 where nothing was assigned.
+  public var expertMaxOverMean: Double {
+    var (largest, sum) = (0, 0)
+    for row in placement.layers.indices {
+      var loads = Array(repeating: 0, count: placement.expertCount)
+      for (slot, rows) in rowsPerSlot(layerRow: row).enumerated() {
+        loads[Int(placement.physicalToLogical[row][slot])] += rows
+      }
+      largest += loads.max() ?? 0
+      sum += loads.reduce(0, +)
+    }
+    return sum > 0 ? Double(largest * placement.expertCount) / Double(sum) : 1
+  }
+
   /// [R] distinct experts with at least one assignment, per rank in one row.
   public func activatedExpertsPerRank(layerRow row: Int) -> [Int] {
     let rows = rowsPerSlot(layerRow: row)

@@ -16,6 +16,8 @@ public struct CaseMeasurement {
   public var digest: UInt64
   public var referenceError: Double?
   public var referenceTokens: Int
+  /// [layers] losses and signals; nil where they were not asked for.
+  public var balance: [BalanceRecord]?
   /// What a capacity offers; nil where the case is dropless.
   public var capacity: CapacityUse.Offer?
   /// Bytes of a row to the experts and of a row back.
@@ -32,7 +34,8 @@ public struct CaseMeasurement {
   public init(
     name: String, placement: ExpertPlacement, options: Options, block: Int,
     timeline: CaseTimeline, traffic: [TrafficCounters], digest: UInt64, referenceError: Double?,
-    referenceTokens: Int, capacity: CapacityUse.Offer? = nil,
+    referenceTokens: Int, balance: [BalanceRecord]? = nil,
+    capacity: CapacityUse.Offer? = nil,
     rowBytes: (dispatch: Int, combine: Int), expertBytes: Int,
     weightLayerCount: Int, groupSteps: [Int], stampCost: Double
   ) {
@@ -45,6 +48,7 @@ public struct CaseMeasurement {
     self.digest = digest
     self.referenceError = referenceError
     self.referenceTokens = referenceTokens
+    self.balance = balance
     self.capacity = capacity
     self.rowBytes = rowBytes
     self.expertBytes = expertBytes
@@ -60,15 +64,17 @@ public struct CaseMeasurement {
     public var capacity: Double?
     public var dropPolicy: String
     public var capacityScope: String
+    public var biasUpdate: Double?
 
     public init(
       topK: Int, capacity: Double? = nil, dropPolicy: String = "position",
-      capacityScope: String = "rank"
+      capacityScope: String = "rank", biasUpdate: Double? = nil
     ) {
       self.topK = topK
       self.capacity = capacity
       self.dropPolicy = dropPolicy
       self.capacityScope = capacityScope
+      self.biasUpdate = biasUpdate
     }
   }
 

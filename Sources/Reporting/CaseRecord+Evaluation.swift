@@ -57,7 +57,10 @@ extension CaseRecord {
       assignments: perStep(total.droppedAssignments), tokens: perStep(total.droppedTokens))
     replicas = Replicas(measurement)
     let kept = perStep(total.assignments)
+    expertMaxOverMean = measurement.traffic.map(\.expertMaxOverMean)
     outputDigest = String(format: "%016llx", measurement.digest)
+    balance = measurement.balance
+    biasUpdate = routing.biasUpdate
     expertRate = options.expertRate
     if let offer = measurement.capacity {
       dropPolicy = routing.dropPolicy

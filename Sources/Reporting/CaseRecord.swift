@@ -69,6 +69,8 @@ public struct CaseRecord: Codable, Sendable {
   /// Null without a capacity.
   @ExplicitNull public var dropPolicy: String? = nil
   @ExplicitNull public var capacityScope: String? = nil
+  /// What a step's load moves the selection bias by; null where it stays.
+  @ExplicitNull public var biasUpdate: Double? = nil
   public var compute: String
   /// FLOP/s of emulated compute.
   @ExplicitNull public var expertRate: Double? = nil
@@ -104,6 +106,11 @@ public struct CaseRecord: Codable, Sendable {
   public var dropped: Dropped
   @ExplicitNull public var capacityUse: CapacityUse? = nil
   public var replicas: Replicas
+  /// Busiest expert over the mean, step by step, layers added up: how load moves while a bias learns
+  /// or the text drifts.
+  public var expertMaxOverMean: [Double]
+  /// [layers] losses and signals of one step; null where they were not asked for.
+  @ExplicitNull public var balance: [BalanceRecord]? = nil
   /// Hash of the first measured step's output, in hexadecimal.
   public var outputDigest: String
   @ExplicitNull public var referenceError: Double? = nil

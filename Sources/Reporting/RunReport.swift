@@ -24,6 +24,7 @@ public struct RunReport {
         + percentiles(unit) + "\nof it " + shares + "\n" + attribution.efficiencyLine,
       phaseTable(unit), layerTable(unit), attribution.rankTable, attribution.blameTable,
       CapacityTable(entry.capacityUse.map { [(entry.name, $0)] } ?? []).text,
+      BalanceTable(entry.balance ?? []).text,
       LaunchSpread(record, unit).text, figures + "\n" + attribution.checkLine,
     ].filter { !$0.isEmpty }.joined(separator: "\n\n")
   }
@@ -42,6 +43,9 @@ public struct RunReport {
     }
     if let policy = entry.dropPolicy, let scope = entry.capacityScope {
       words.append("capacity \(entry.capacity), drops by \(policy) in the \(scope) batch")
+    }
+    if let rate = entry.biasUpdate {
+      words.append("selection bias moves by \(rate) after every step")
     }
     if entry.timing == "barrier" { words.append("waiting told by barriers") }
     if let delay = entry.delay { words.append("delay \(delay) us") }
@@ -105,6 +109,11 @@ public struct RunReport {
         + "\(Quantity.bytes(entry.bytes.offNode.both))",
       "output digest \(entry.outputDigest)",
     ]
+    if entry.biasUpdate != nil, let first = entry.expertMaxOverMean.first {
+      lines.append(
+        "busiest expert / mean: \(Quantity.fixed(first, 3)) in the first measured step, "
+          + "\(Quantity.fixed(entry.expertMaxOverMean.last ?? first, 3)) in the last")
+    }
     if let error = entry.referenceError {
       lines.append(
         "reference error \(Quantity.scientific(error)) "

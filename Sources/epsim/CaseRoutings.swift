@@ -15,7 +15,8 @@ struct CaseRoutings {
   init(_ cases: [CaseSpec], setup: WorkloadSetup, tokensPerStep: Int, rankCount: Int) throws {
     var indexOfKey: [Key: Int] = [:]
     for spec in cases {
-      let key = Key(topK: spec.topK, capacity: spec.capacityRule)
+      let key = Key(
+        topK: spec.topK, capacity: spec.capacityRule, biasUpdate: spec.biasUpdate)
       if indexOfKey[key] == nil {
         indexOfKey[key] = routings.count
         routings.append(try Self.routing(of: spec, setup, tokensPerStep, rankCount))
@@ -27,17 +28,24 @@ struct CaseRoutings {
   private struct Key: Hashable {
     let topK: Int?
     let capacity: CapacityRule?
+    let biasUpdate: Double?
   }
 
   private static func routing(
     of spec: CaseSpec, _ setup: WorkloadSetup, _ tokensPerStep: Int, _ rankCount: Int
   ) throws -> CaseRouting {
     if let source = try setup.source(of: spec, tokensPerStep: tokensPerStep) {
+      if let rate = spec.biasUpdate {
+        throw InputError(
+          "--bias-update \(rate) has no router to act on, choices come from \(source.name); accepted "
+            + "with --workload router")
+      }
       return .workload(source)
     }
     let live = try LiveRouting(
       setup.router!, model: setup.model, topK: spec.topK, capacity: spec.capacityRule,
-      seed: setup.options.seed, tokensPerStep: tokensPerStep, rankCount: rankCount)
+      biasUpdateRate: spec.biasUpdate, seed: setup.options.seed, tokensPerStep: tokensPerStep,
+      rankCount: rankCount)
     if let topK = spec.topK, topK != live.topK {
       throw InputError("--top-k \(topK) with \(setup.router!), which chooses \(live.topK)")
     }

@@ -16,6 +16,8 @@ struct CaseSpec: Equatable {
   var capacity: Double?
   var dropPolicy = CapacityRule.DropPolicy.position
   var capacityScope = CapacityRule.Scope.rank
+  /// What a step's load moves the selection bias by; nil where it stays.
+  var biasUpdate: Double?
   var wire: ElementType?
   var compute = Compute.real
   /// FLOP/s of emulated compute.

@@ -93,6 +93,13 @@ struct RoutingOptions: ParsableArguments {
 
   @Option(help: "The batch that capacity counts in: the tokens of each rank, or global.")
   var capacityScope: String?
+
+  @Option(
+    help: """
+      Move the live router's selection bias by this after every step, towards the experts below the \
+      mean load over all ranks (DeepSeek-V3 has 0.001), or none.
+      """)
+  var biasUpdate: String?
 }
 
 /// What travels, what computes and what is injected; comma lists make cases as well.
@@ -165,6 +172,18 @@ struct RunOptions: ParsableArguments {
 
   @Flag(help: "Compare every layer's output with the slow reference layer.")
   var check = false
+
+  @Flag(
+    help: """
+      Print balance losses and signals of every layer: auxiliary losses by batch and sequence, z-loss, \
+      device and communication loss, CV^2, entropy.
+      """)
+  var losses = false
+
+  @Option(
+    parsing: .unconditional,
+    help: "Tokens of a sequence for the losses per sequence. Default: 128.")
+  var sequenceLength: Int?
 
   @Option(help: "Folder for record.json and samples.safetensors; '-' writes none.")
   var output = "results"

@@ -81,11 +81,32 @@ struct RecordBuilder {
       traffic: measured.counters(of: runCase, topology: configuration.topology),
       digest: measured.digest, referenceError: measured.referenceError,
       referenceTokens: measured.referenceTokens,
+      balance: balance(ofCase: measured.caseIndex),
       capacity: session.capacityOffers[measured.caseIndex],
       rowBytes: (model.hiddenSize * runCase.wire.byteCount, model.hiddenSize * 4),
       expertBytes: model.expertParameterCount * configuration.elementType.byteCount,
       weightLayerCount: weightLayers, groupSteps: measured.groupSteps,
       stampCost: session.stampCost)
+  }
+}
+
+extension RecordBuilder {
+  /// [layers] losses and signals of a case; nil where they were not asked for.
+  private func balance(ofCase index: Int) -> [BalanceRecord]? {
+    let configuration = session.configuration
+    guard let request = configuration.balance,
+      let layers = result.cases[index].compactMap(\.balance).first
+    else { return nil }
+    let devices = configuration.topology.rankCount
+    let openDevices =
+      configuration.model.router.groups?.openCount
+      ?? configuration.routings[configuration.cases[index].routing].topK
+    return zip(configuration.layers, layers).map { number, layer in
+      BalanceRecord(
+        layer: number, byRank: layer.byRank, bySequence: layer.bySequence,
+        sequenceLength: request.sequenceLength, hasProbabilities: layer.hasProbabilities,
+        openDevices: min(devices, openDevices))
+    }
   }
 }
 
@@ -109,7 +130,7 @@ extension CaseSpec {
       replicaChoice: replicaChoice.rawValue,
       routing: CaseMeasurement.Routing(
         topK: topK, capacity: capacity, dropPolicy: dropPolicy.rawValue,
-        capacityScope: capacityScope.rawValue),
+        capacityScope: capacityScope.rawValue, biasUpdate: biasUpdate),
       wire: runCase.wire.rawValue,
       compute: compute.rawValue, expertRate: compute == .emulated ? expertRate : nil,
       timing: timing.rawValue, delay: delayText, slow: slowText,

@@ -38,6 +38,12 @@ extension RunSession {
     guard run.watchdog == 0 || (1...1e6).contains(run.watchdog) else {
       throw InputError("--watchdog \(run.watchdog), accepted are 0 and 1 to 1e6 seconds")
     }
+    if let length = run.sequenceLength {
+      try check("sequence-length", length, 1...1_048_576)
+      guard run.losses else {
+        throw InputError("--sequence-length \(length) has no effect without --losses")
+      }
+    }
     if run.resume && run.addLaunch {
       throw InputError("--resume and --add-launch are both given, one is accepted")
     }
@@ -66,6 +72,11 @@ extension RunSession {
       cases, setup: setup, tokensPerStep: tokens, rankCount: ranks)
     let runCases = try cases.enumerated().map { index, spec in
       try requireRanks(of: spec, ranks: ranks)
+      if let rate = spec.biasUpdate, run.resume {
+        throw InputError(
+          "--resume with --bias-update \(rate): the bias of the steps that are there is not kept; "
+            + "repeat the run")
+      }
       return RunCase(
         name: spec.name(among: cases), routing: routing.indexOfCase[index],
         placement: try setup.place(spec.placement, topology: topology, load: load, files: files),
@@ -82,7 +93,9 @@ extension RunSession {
       rankOfPosition: try rankOfPosition(setup, tokens: tokens, ranks: ranks, steps: steps),
       warmupSteps: run.warmup, measuredSteps: run.steps,
       routings: routing.routings, cases: runCases, topology: topology,
-      checksReference: run.check, memoryLimit: run.maxMemory.map { Int($0 * 0x1p30) })
+      checksReference: run.check,
+      balance: run.losses ? BalanceRequest(sequenceLength: run.sequenceLength ?? 128) : nil,
+      memoryLimit: run.maxMemory.map { Int($0 * 0x1p30) })
   }
 
   /// Refuses a disturbance of a rank that does not exist.

@@ -113,3 +113,65 @@ struct RoutingVariationTests {
     }
   }
 }
+
+@Suite("Balance sums and bias on ranks", .serialized) @MainActor
+struct BalanceOnRanksTests {
+  private func balance(_ scenario: Scenario, ranks: Int) throws -> [LayerBalance]? {
+    var scenario = scenario
+    scenario.balance = BalanceRequest(sequenceLength: 8)
+    return try scenario.run(ranks: ranks)?.cases[0][0].balance
+  }
+
+  @Test("losses over the step and its sequences are those of one rank", arguments: [true, false])
+  func independenceOfRanks(isGlobal: Bool) throws {
+    let rule = isGlobal ? CapacityRule(factor: 0.5, scope: .global) : nil
+    let scenario = Scenario(router: "router:sigmoid", capacity: rule, assignment: .roundRobin)
+    guard let alone = try balance(scenario, ranks: 1) else {
+      _ = try balance(scenario, ranks: SharedMPI.world.size)
+      return
+    }
+    let together = try #require(try balance(scenario, ranks: SharedMPI.world.size))
+    #expect(alone.count == 3)
+    for (one, many) in zip(alone, together) {
+      #expect(one.bySequence.total.counts == many.bySequence.total.counts)
+      #expect(one.bySequence.total.tokenCount == 37 && one.bySequence.total.assignmentCount == 111)
+      #expect(abs(one.bySequence.segmentLoss - many.bySequence.segmentLoss) < 1e-9)
+      #expect(abs(one.byRank.globalLoss - many.byRank.globalLoss) < 1e-9)
+      #expect(abs(one.byRank.total.zLoss - many.byRank.total.zLoss) < 1e-9)
+      #expect(one.byRank.segmentLoss == one.byRank.globalLoss)
+      // Small batches are less balanced than their sum.
+      if SharedMPI.world.size > 1 { #expect(many.byRank.segmentLoss > many.byRank.globalLoss) }
+    }
+  }
+
+  @Test("looked-up choices have loads and no probabilities")
+  func lookedUp() throws {
+    let zipf = ZipfWorkload(exponent: 1, expertCount: 10, topK: 3, layerCount: 4, seed: 5)
+    let sums = try balance(Scenario(workload: zipf), ranks: SharedMPI.world.size)
+    for layer in sums ?? [] {
+      #expect(!layer.hasProbabilities && layer.byRank.total.assignmentCount == 111)
+      #expect(layer.byRank.total.probabilities.allSatisfy { $0 == 0 })
+    }
+  }
+
+  @Test("a bias that follows the load evens it out, alike for every rank count")
+  func biasUpdate() throws {
+    func excess(_ rate: Double?, ranks: Int) throws -> [Double]? {
+      let scenario = Scenario(
+        tokens: 1000, steps: 20, router: "router:sigmoid", biasUpdateRate: rate)
+      let course = try scenario.run(ranks: ranks)?.cases[0][0].traffic.map(\.expertMaxOverMean)
+      return course?.suffix(8).map { $0 - 1 }
+    }
+    let fixed = try excess(nil, ranks: 1)
+    var courses: Set<[Double]> = []
+    for ranks in 1...SharedMPI.world.size {
+      guard let course = try excess(0.005, ranks: ranks) else { continue }
+      if ranks == 1, let fixed {
+        let (with, without) = (course.reduce(0, +), fixed.reduce(0, +))
+        #expect(with < 0.7 * without)
+      }
+      courses.insert(course)
+    }
+    #expect(SharedMPI.world.rank != 0 || courses.count == 1)
+  }
+}

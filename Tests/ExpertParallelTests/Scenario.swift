@@ -33,6 +33,8 @@ struct Scenario {
   var workload: (any RoutingSource)?
   var router = "router"
   var capacity: CapacityRule?
+  var biasUpdateRate: Double?
+  var balance: BalanceRequest?
   var assignment = TokenAssignment.block
   var nodes = 1
   var placements = ["contiguous"]
@@ -76,7 +78,7 @@ struct Scenario {
       warmupSteps: warmup, measuredSteps: steps,
       routings: try routings(ranks: ranks),
       cases: cases, topology: topology,
-      checksReference: checksReference, memoryLimit: memoryLimit)
+      checksReference: checksReference, balance: balance, memoryLimit: memoryLimit)
   }
 
   private func routings(ranks: Int) throws -> [CaseRouting] {
@@ -84,8 +86,8 @@ struct Scenario {
       return [
         .router(
           try LiveRouting(
-            RouterSpec(parsing: router), model: model, capacity: capacity, seed: 11,
-            tokensPerStep: tokens, rankCount: ranks))
+            RouterSpec(parsing: router), model: model, capacity: capacity,
+            biasUpdateRate: biasUpdateRate, seed: 11, tokensPerStep: tokens, rankCount: ranks))
       ]
     }
     guard let capacity else { return [.workload(workload)] }

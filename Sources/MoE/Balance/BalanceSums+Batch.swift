@@ -12,26 +12,28 @@ extension BalanceSums {
   /// the squared logsumexp. Losses look at what the router wants: pass its decision before capacity
   /// drops anything. Dropped assignments are not counted.
   /// - Parameters:
-  ///   - logits: [T, E].
+  ///   - logits: [T, E]; nil where none are known: then all sums of probabilities and logits stay 0.
   ///   - decision: [T, K].
   ///   - score: of the model's rule.
   ///   - segments: [T] segment of each token; nil if all belong to segment 0.
   public mutating func add(
-    logits: UnsafeBufferPointer<Float>, decision: RoutingDecision, score: RouterRule.Score,
+    logits: UnsafeBufferPointer<Float>?, decision: RoutingDecision, score: RouterRule.Score,
     segments: UnsafeBufferPointer<Int32>? = nil
   ) {
     let (experts, width) = (expertCount, decision.topK)
     precondition(
-      logits.count == decision.tokenCount * experts
+      logits.map { $0.count == decision.tokenCount * experts } ?? true
         && segments.map { $0.count == decision.tokenCount } ?? true,
-      "\(logits.count) logits for \(decision.tokenCount) x \(experts)")
+      "\(logits?.count ?? 0) logits for \(decision.tokenCount) x \(experts)")
     for token in 0..<decision.tokenCount {
       let segment = segments.map { Int($0[token]) } ?? 0
       precondition(segment >= 0 && segment < segmentCount, "segment \(segment) of \(segmentCount)")
       let first = segment * stride
       values[first] += 1
-      let row = UnsafeBufferPointer(rebasing: logits[token * experts..<(token + 1) * experts])
-      addProbabilities(row, score: score, first: first)
+      if let logits {
+        let row = UnsafeBufferPointer(rebasing: logits[token * experts..<(token + 1) * experts])
+        addProbabilities(row, score: score, first: first)
+      }
       for k in 0..<width {
         let expert = Int(decision.expertIndices[token * width + k])
         guard expert >= 0 else { continue }
