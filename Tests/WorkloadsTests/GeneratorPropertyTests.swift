@@ -48,6 +48,7 @@ import Workloads
           || !weights.allSatisfy({ $0 > 0 }) || abs(weights.reduce(0, +) - 1) > 1e-5
         {
           Issue.record("step \(step), position \(row): \(chosen), \(weights)")
+          return
         }
       }
     }
