@@ -45,11 +45,12 @@ public struct BalancedChoice: Sendable {
   /// - Parameter rankCount: ranks of a contiguous placement that must not be idle although they
   ///   do not divide E; nil for the same choice on any number of ranks. Allocates only where
   ///   given.
-  /// - Precondition: 1 <= K <= E <= 65536; 1 <= T < 2^31; at least one rank.
+  /// - Precondition: 1 <= K <= E < 2^31; T from 1 to ``maximumTokenCount(expertCount:topK:)``; at
+  ///   least one rank.
   public init(expertCount: Int, topK: Int, tokenCount: Int, rankCount: Int? = nil) {
     precondition(topK >= 1 && topK <= expertCount, "top-\(topK) of \(expertCount) experts")
     precondition(
-      tokenCount >= 1 && tokenCount <= Int(Int32.max) && expertCount <= 1 << 16,
+      (1...Self.maximumTokenCount(expertCount: expertCount, topK: topK)).contains(tokenCount),
       "\(tokenCount) tokens, \(expertCount) experts")
     self.expertCount = expertCount
     self.topK = topK
@@ -59,6 +60,11 @@ public struct BalancedChoice: Sendable {
       rankCount.map {
         Self.slots(assignmentCount: tokenCount * topK, expertCount: expertCount, rankCount: $0)
       } ?? []
+  }
+
+  /// The most tokens that can be balanced together: 2^31 - 1, or where T K E would exceed 2^62.
+  public static func maximumTokenCount(expertCount: Int, topK: Int) -> Int {
+    min(Int(Int32.max), (1 << 62) / expertCount / topK)
   }
 
   /// The expert of a token's choice.

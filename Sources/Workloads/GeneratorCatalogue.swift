@@ -79,7 +79,14 @@ extension WorkloadSpec {
       "balanced", alias: "w0", "every expert and every rank gets the same",
       .whole("ranks", 0, 0...65536, "ranks to balance for where they do not divide E; 0: any")
     ) { spec, shape in
-      BalancedWorkload(
+      let most = BalancedChoice.maximumTokenCount(
+        expertCount: shape.expertCount, topK: shape.topK)
+      guard (1...most).contains(shape.tokensPerStep) else {
+        throw InputError(
+          "workload \(spec): \(shape.tokensPerStep) tokens per step cannot be balanced, accepted "
+            + "are 1 to \(most)")
+      }
+      return BalancedWorkload(
         expertCount: shape.expertCount, topK: shape.topK, tokensPerStep: shape.tokensPerStep,
         rankCount: spec[whole: "ranks"] == 0 ? nil : spec[whole: "ranks"], seed: shape.seed,
         name: spec.description)

@@ -74,12 +74,12 @@ public struct GeneratorSpec: Sendable, Equatable, CustomStringConvertible {
   subscript(whole parameter: String) -> Int { Int(self[parameter]) }
 
   /// The generator with its first parameter and those that are not at their defaults; parses to the
-  /// same spec.
+  /// same spec. A first parameter that is 0 by default stands for "not asked for" and is left out.
   public var description: String {
     if let path { return "\(name):\(path)" }
     var text = name
     for (index, (parameter, value)) in zip(entry.parameters, values).enumerated() {
-      if index == 0 {
+      if index == 0, value != 0 || parameter.defaultValue != 0 {
         text += ":" + (parameter.isWhole ? GeneratorEntry.Parameter.short(value) : "\(value)")
       } else if value != parameter.defaultValue {
         text += ":\(parameter.name)=\(GeneratorEntry.Parameter.short(value))"

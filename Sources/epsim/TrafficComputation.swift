@@ -38,7 +38,7 @@ struct TrafficComputation {
     guard let source = try setup.source(of: spec, tokensPerStep: tokensPerStep) else {
       throw InputError(
         "load and traffic of a live router cannot be computed without running it; use --workload "
-          + "with a trace, uniform or zipf")
+          + "with a trace or a generator")
     }
     // Two matrices of R x R counters per layer, held twice while they are summed.
     let bytes = 32 * setup.layers.count * topology.rankCount * topology.rankCount

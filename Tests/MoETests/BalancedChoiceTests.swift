@@ -29,49 +29,58 @@ import Testing
 
   private func isEven(_ values: [Int]) -> Bool { values.max()! - values.min()! <= 1 }
 
-  /// The expert counts depend on T and K by n = T K only, so each n is tried with the divisors.
-  @Test(arguments: 1...40)
-  func everyExpertAndEveryRankThatDividesIsBalanced(experts: Int) {
-    for topK in 1...experts {
-      for tokens in 1...(experts + 2) {
-        let assignments = tokens * topK
-        // Larger steps repeat whole circles.
-        if assignments > 3 * experts, tokens > 3 { continue }
-        let choice = BalancedChoice(expertCount: experts, topK: topK, tokenCount: tokens)
-        guard let found = counts(choice, turn: (tokens * 7 + topK) % experts) else {
-          Issue.record("E \(experts), K \(topK), T \(tokens): an expert twice")
-          return
+  /// What is wrong with a choice on any number of ranks, or on the given one; nil for nothing.
+  private func fault(_ choice: BalancedChoice, turn: Int, ranks: ClosedRange<Int>) -> String? {
+    let (experts, assignments) = (choice.expertCount, choice.tokenCount * choice.topK)
+    let place = "E \(experts), K \(choice.topK), T \(choice.tokenCount)"
+    guard let found = counts(choice, turn: turn) else { return "\(place): an expert twice" }
+    guard isEven(found), found.reduce(0, +) == assignments else { return "\(place): \(found)" }
+    for ranks in ranks {
+      let loads = rankLoads(found, ranks)
+      let mayBeIdle = ranks > assignments || (experts % ranks != 0 && assignments < experts)
+      if !mayBeIdle, loads.contains(0) { return "\(place), R \(ranks): \(loads)" }
+      for (rank, load) in loads.enumerated() {
+        // Its share of the assignments by its experts, rounded down or up.
+        let first = (rank * experts + ranks - 1) / ranks
+        let width = ((rank + 1) * experts + ranks - 1) / ranks - first
+        let least = width * assignments / experts
+        if load < least || load > least + (width * assignments % experts == 0 ? 0 : 1) {
+          return "\(place), R \(ranks): rank \(rank) has \(load)"
         }
-        let place: Comment = "E \(experts), K \(topK), T \(tokens)"
-        if !isEven(found) || found.reduce(0, +) != assignments { Issue.record(place) }
-        for ranks in 1...experts {
-          let loads = rankLoads(found, ranks)
-          if experts % ranks == 0 {
-            if !isEven(loads) { Issue.record("\(place.rawValue), R \(ranks)") }
-          }
-          if experts / ranks * assignments >= experts, loads.contains(0) {
-            Issue.record("\(place.rawValue), R \(ranks): idle")
-          }
+      }
+    }
+    return nil
+  }
+
+  @Test(arguments: 1...64)
+  func everyExpertAndEveryRankIsBalancedForAnyNumberOfRanks(experts: Int) {
+    for topK in 1...experts {
+      // More tokens repeat whole circles.
+      for tokens in 1...max(3, 3 * experts / topK) {
+        let choice = BalancedChoice(expertCount: experts, topK: topK, tokenCount: tokens)
+        let turn = (tokens * 7 + topK) % experts
+        if let fault = fault(choice, turn: turn, ranks: 1...experts) {
+          Issue.record("\(fault)")
+          return
         }
       }
     }
   }
 
-  @Test(arguments: 1...28)
+  @Test(arguments: 1...64)
   func noRankIsIdleWithAsManyAssignmentsAsRanks(experts: Int) {
     for ranks in 1...experts {
       for topK in 1...experts {
-        for tokens in 1...(experts + 1) where tokens * topK >= ranks && tokens * topK < 2 * experts
-        {
+        for tokens in max(1, (ranks + topK - 1) / topK)...max(1, (2 * experts + topK - 1) / topK) {
           let choice = BalancedChoice(
             expertCount: experts, topK: topK, tokenCount: tokens, rankCount: ranks)
-          guard let found = counts(choice, turn: (tokens + 3 * topK) % experts) else {
-            Issue.record("E \(experts), K \(topK), T \(tokens), R \(ranks): an expert twice")
-            return
-          }
-          let loads = rankLoads(found, ranks)
-          if !isEven(found) || loads.contains(0) || (tokens * topK < experts && !isEven(loads)) {
+          let found = counts(choice, turn: (tokens + 3 * topK) % experts)
+          let loads = rankLoads(found ?? [0], ranks)
+          guard let found, isEven(found), !loads.contains(0),
+            tokens * topK >= experts || isEven(loads)
+          else {
             Issue.record("E \(experts), K \(topK), T \(tokens), R \(ranks): \(loads)")
+            return
           }
         }
       }

@@ -119,6 +119,13 @@ import Workloads
     }
   }
 
+  @Test(arguments: [0, -1, 1 << 31, Int.max])
+  func stepsThatCannotBeBalancedAreRefused(tokens: Int) {
+    expectInputError("\(tokens) tokens per step", "1 to 2147483647") {
+      _ = try generator("w0", experts: 64, topK: 2, tokens: tokens)
+    }
+  }
+
   @Test func smallBalancedStepsReachAllExpertsInTime() throws {
     // 4 tokens of top-2 reach 8 of 64 experts in a step, others in the next.
     let source = try generator("balanced", experts: 64, topK: 2, tokens: 4)

@@ -35,7 +35,8 @@ import Workloads
   @Test func aDescriptionParsesToTheSameSpec() throws {
     for (text, description) in [
       ("uniform", "uniform"), ("zipf:1.1", "zipf:1.1"), ("zipf", "zipf:1.0"),
-      ("w0", "balanced:0"), ("w6:every=5:heat=0.5", "rotating:0.5:every=5"),
+      ("w0", "balanced"), ("w0:ranks=9", "balanced:9"), ("zipf:0", "zipf:0.0"),
+      ("w6:every=5:heat=0.5", "rotating:0.5:every=5"),
       ("domains:run=9:alpha=0.25", "domains:4:alpha=0.25:run=9"), ("w4", "ragged"),
     ] {
       let spec = try WorkloadSpec(parsing: text)

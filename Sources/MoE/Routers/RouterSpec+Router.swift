@@ -48,7 +48,7 @@ extension RouterSpec {
       return HashRouter(
         expertCount: expertCount, topK: topK, weighting: .equal, layer: layer, seed: seed)
     case .balanced:
-      let most = (1 << 62) / expertCount / topK
+      let most = BalancedChoice.maximumTokenCount(expertCount: expertCount, topK: topK)
       guard tokensPerStep >= 1 && tokensPerStep <= most else {
         throw InputError(
           "\(tokensPerStep) tokens per step cannot be balanced, accepted are 1 to \(most)")
