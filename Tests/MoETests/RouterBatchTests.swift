@@ -146,10 +146,13 @@ import Testing
   }
 
   @Test func sinkhornChoosesAsTheIterationInDouble() throws {
-    let (experts, tokens) = (6, 40)
+    let (experts, tokens) = (6, 500)
     let model = try TopKRouter(
       rule: RouterRule(score: .sigmoid, renormalises: true), expertCount: experts, topK: 2)
-    let rows = RouterRun.logits(seed: 32, tokens: tokens, experts: experts)
+    // Skewed, so that the iteration takes its time and an early end would show.
+    let rows = RouterRun.logits(seed: 32, tokens: tokens, experts: experts).map { row in
+      row.enumerated().map { $1 - Float($0) }
+    }
     // As Megatron-LM: without a limit, rows not divided by their largest entry.
     let costs = rows.map { $0.map { exp(Double($0)) } }
     var (d0, d1) = ([Double](repeating: 1, count: tokens), [Double](repeating: 1, count: experts))

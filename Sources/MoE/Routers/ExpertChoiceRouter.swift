@@ -23,6 +23,7 @@ public struct ExpertChoiceRouter: Router {
   public static let defaultFactor = 1.0
 
   public let expertCount: Int
+  /// K of the model; a token gets K * factor experts on average.
   public let topK: Int
   public let choiceWidth: Int
   private let factor: Double
