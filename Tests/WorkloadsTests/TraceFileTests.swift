@@ -51,7 +51,7 @@ import Workloads
         { _ = try RoutingTrace(contentsOfFile: path) },
       ] {
         for word in words + ["t.safetensors", "token 2, layer 1, slot 1", "byte \(offset)"] {
-          expectInputError(word, read)
+          expectInputError(word) { try read() }
         }
       }
     }
