@@ -176,10 +176,15 @@ final class ScratchFolder {
         }
       }
     }
-    expectInputError("weights", "shape [7, 3]", "[7, 3, 2]") {
+    expectInputError("weights", "shape [7, 3, 2]", "[7, 3, 1]") {
+      _ = try FormatFixtures.open(
+        "top1-i4.npy",
+        FormatFixtures.options { $0.weightsPath = FormatFixtures.path("weights-f4.npy") })
+    }
+    expectInputError("type I32", "F16, F32, F64") {
       _ = try FormatFixtures.open(
         "ids-u1.npy",
-        FormatFixtures.options { $0.weightsPath = FormatFixtures.path("top1-i4.npy") })
+        FormatFixtures.options { $0.weightsPath = FormatFixtures.path("ids-i4-v2.npy") })
     }
   }
 
@@ -257,7 +262,7 @@ final class ScratchFolder {
         #expect(error.description.hasPrefix("trace \(path): "))
       }
     }
-    try expect(.esft, "0\t1\t\t0.5\t0.5\n0\tx\t\t1\t1\n", "expert id \"x\"", "line 2, byte 14")
+    try expect(.esft, "0\t1\t\t0.5\t0.5\n0\tx\t\t1\t1\n", "expert id \"x\"", "line 2, byte 15")
     try expect(.esft, "0\t1\t\t0.5\tnan\n", "weight \"nan\" in column 2", "line 1")
     try expect(.esft, "0\t1\t\t0.5\t-1\n", "weight \"-1\"")
     try expect(.esft, "0\t1\t\t0.5\t1e99\n", "weight \"1e99\"")

@@ -102,9 +102,10 @@ public struct WindowedLoad: Sendable {
 
   /// Compares two parts, over all layers.
   ///
-  /// Noise: a token chooses expert e with probability q_e, so the shares of parts of n and m tokens
-  /// differ by a nearly normal number of variance q (1 - q) (1/n + 1/m) / K^2, whose mean size is
-  /// sqrt(2 / pi) of its deviation, and never more than 2 q / K.
+  /// Noise: if chance alone dealt the tokens to the parts, an expert's c tokens would fall into the
+  /// first part of n of all n + m tokens by a hypergeometric law, whose mean deviation is taken as
+  /// that of the binomial law, corrected for drawing without replacement by
+  /// sqrt((n + m - c) / (n + m - 1)).
   public func distance(_ first: Int, _ second: Int) -> Distance {
     let (n, m) = (Double(tokens(inWindow: first)), Double(tokens(inWindow: second)))
     let k = Double(topK)
@@ -112,13 +113,27 @@ public struct WindowedLoad: Sendable {
     for layer in 0..<layerCount {
       for (a, b) in zip(row(window: first, layer: layer), row(window: second, layer: layer)) {
         distance.measured += abs(Double(a) / (n * k) - Double(b) / (m * k)) / 2
-        let q = Double(a + b) / (n + m)
-        let deviation = (q * (1 - q) * (1 / n + 1 / m)).squareRoot()
-        distance.noise += min(deviation * (2 / Double.pi).squareRoot(), 2 * q) / k / 2
+        let correction = (max(n + m - Double(a + b), 0) / max(n + m - 1, 1)).squareRoot()
+        let deviation = Self.meanDeviation(count: a + b, probability: n / (n + m))
+        distance.noise += deviation * correction * (1 / n + 1 / m) / k / 2
       }
     }
     distance.measured /= Double(layerCount)
     distance.noise /= Double(layerCount)
     return distance
+  }
+
+  /// Mean absolute deviation of a binomial number, 2 (k + 1) C(c, k + 1) p^(k + 1) (1 - p)^(c - k)
+  /// with k = floor(c p) (De Moivre); for large counts that of the normal law.
+  private static func meanDeviation(count: Int, probability p: Double) -> Double {
+    guard count <= 64 else {
+      return (Double(count) * p * (1 - p) * 2 / .pi).squareRoot()
+    }
+    let k = Int(Double(count) * p)
+    guard k < count else { return 0 }
+    var deviation = 2 * Double(k + 1)
+    for index in 1...k + 1 { deviation *= Double(count - k - 1 + index) / Double(index) * p }
+    for _ in 0..<count - k { deviation *= 1 - p }
+    return deviation
   }
 }
