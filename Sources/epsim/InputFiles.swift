@@ -81,17 +81,18 @@ enum Installation {
 
 /// Finds the presets that come with epsim.
 enum ModelLibrary {
-  /// The file of a model: a path as it stands, or `models/NAME.yaml` of this installation.
+  /// The file of a model: a path (of a preset or a config.json) as it stands, or
+  /// `models/NAME.yaml` of this installation.
   /// - Throws: ``InputError`` that lists the presets.
   static func path(of name: String) throws -> String {
-    if name.contains("/") || name.hasSuffix(".yaml") { return name }
+    if name.contains("/") || name.hasSuffix(".yaml") || name.hasSuffix(".json") { return name }
     for folder in Installation.folders() {
       let path = folder + "/models/" + name + ".yaml"
       if FileManager.default.fileExists(atPath: path) { return path }
     }
     throw InputError(
       "model \(name) is unknown, presets are \(try names().joined(separator: ", ")); "
-        + "a path of a preset file is accepted too")
+        + "the path of a preset or of a config.json is accepted too")
   }
 
   /// The presets by name.

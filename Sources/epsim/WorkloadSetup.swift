@@ -66,7 +66,7 @@ struct WorkloadSetup {
 
   init(_ options: WorkloadOptions, files: InputFiles, placements: [PlacementSpec]) throws {
     self.options = options
-    model = try ModelFile(yaml: files.text(options.model), place: "model \(options.model)").model
+    model = try ModelDocument(text: files.text(options.model), name: options.model).model
     try model.requireExperts()
     layers = try Self.layers(options.layers, of: model)
     let isRouter = RouterSpec.isRouter(options.workload)

@@ -5,8 +5,8 @@ extension AttentionBlock {
   /// Whether a state of constant size stands in the place of attention.
   public var isState: Bool {
     switch kind {
-    case .grouped, .latent, .cross: false
-    case .gatedDelta, .mamba, .mamba2: true
+    case .grouped, .latent, .cross, .compressed: false
+    case .gatedDelta, .kimiDelta, .mamba, .mamba2: true
     }
   }
 
@@ -28,12 +28,31 @@ extension AttentionBlock {
       let index =
         details.indexHeads * details.indexSize * (queryRank ?? hidden)
         + details.indexSize * (hidden + 2) + details.indexHeads * hidden
-      return query + keyValue + heads * value * hidden + (details.indexHeads > 0 ? index : 0)
+      let gate = details.hasOutputGate ? hidden * heads * value : 0
+      return query + keyValue + gate + heads * value * hidden
+        + (details.indexHeads > 0 ? index : 0)
+    case .compressed(
+      let heads, let headSize, let queryRank, let groups, let rank, let ratio, let indexHeads,
+      let indexSize):
+      let query = hidden * queryRank + queryRank + queryRank * heads * headSize
+      let output = heads * headSize * rank + groups * rank * hidden
+      // Neighbouring compressed tokens overlap where the ratio is small.
+      let overlap = ratio <= 4 ? 2 : 1
+      func compressor(_ size: Int) -> Int { 2 * overlap * size * hidden + overlap * ratio * size }
+      let index =
+        queryRank * indexHeads * indexSize + hidden * indexHeads + compressor(indexSize)
+      return query + hidden * headSize + headSize + output + heads
+        + (ratio > 0 ? compressor(headSize) : 0) + (indexHeads > 0 ? index : 0)
     case .gatedDelta(let keyHeads, let valueHeads, let keySize, let valueSize, let convolution):
       let (keys, values) = (keyHeads * keySize, valueHeads * valueSize)
       // Queries, keys, values, output gate; two gates per value head; convolution; output.
       return hidden * (2 * keys + 2 * values) + hidden * 2 * valueHeads
         + convolution * (2 * keys + values) + 2 * valueHeads + valueSize + values * hidden
+    case .kimiDelta(let heads, let headSize, let convolution):
+      let width = heads * headSize
+      // Queries, keys, values, gate, output; the decay through a narrow pair; a rate per head.
+      return 5 * hidden * width + (hidden + width) * headSize + hidden * heads
+        + 3 * width * convolution + width + heads + headSize
     case .mamba(let inner, let state, let stepRank, let convolution):
       return hidden * 2 * inner + inner * (convolution + 1) + inner * (stepRank + 2 * state)
         + stepRank * inner + inner + inner * state + inner + stepRank + 2 * state + inner * hidden
@@ -76,7 +95,9 @@ extension AttentionBlock {
     case .cross(_, let keyValueHeads, let headSize): 2 * keyValueHeads * headSize
     case .latent(_, _, let keyValueRank, let ropeSize, _, _, let details):
       keyValueRank + ropeSize + (details.indexHeads > 0 ? details.indexSize : 0)
-    case .gatedDelta, .mamba, .mamba2: 0
+    case .compressed(_, let headSize, _, _, _, let ratio, let indexHeads, let indexSize):
+      ratio == 0 ? headSize : (headSize + (indexHeads > 0 ? indexSize : 0)) / ratio
+    case .gatedDelta, .kimiDelta, .mamba, .mamba2: 0
     }
   }
 
@@ -85,6 +106,11 @@ extension AttentionBlock {
   public var stateValues: Int {
     switch kind {
     case .grouped, .cross, .latent: 0
+    // The window of uncompressed tokens beside the compressed ones.
+    case .compressed(_, let headSize, _, _, _, let ratio, _, _):
+      ratio == 0 ? 0 : (window ?? 0) * headSize
+    case .kimiDelta(let heads, let headSize, let convolution):
+      heads * headSize * headSize + (convolution - 1) * 3 * heads * headSize
     case .gatedDelta(let keyHeads, let valueHeads, let keySize, let valueSize, let convolution):
       valueHeads * keySize * valueSize
         + (convolution - 1) * (2 * keyHeads * keySize + valueHeads * valueSize)
@@ -92,5 +118,13 @@ extension AttentionBlock {
     case .mamba2(let heads, let headSize, let groups, let state, let convolution):
       heads * headSize * state + (convolution - 1) * (heads * headSize + 2 * groups * state)
     }
+  }
+}
+
+extension AttentionBlock {
+  /// The last tokens whose values the cache keeps; nil where it keeps all, and for a state.
+  public var cacheWindow: Int? {
+    if case .compressed(_, _, _, _, _, let ratio, _, _) = kind, ratio > 0 { return nil }
+    return isState ? nil : window
   }
 }

@@ -17,9 +17,17 @@ public struct AttentionBlock: Sendable, Equatable, Codable {
       details: LatentDetails = LatentDetails())
     /// Attention of a decoder to the output of an encoder (T5, Switch).
     case cross(heads: Int, keyValueHeads: Int, headSize: Int)
+    /// One key and value vector for all heads, compressed over `ratio` tokens, beside a window of
+    /// uncompressed ones; output projected in groups (DeepSeek-V4). `ratio` 0 is the window alone.
+    /// `indexHeads` is 0 where all compressed tokens are looked at.
+    case compressed(
+      heads: Int, headSize: Int, queryRank: Int, outputGroups: Int, outputRank: Int, ratio: Int,
+      indexHeads: Int, indexSize: Int)
     /// Gated delta rule (arXiv:2412.06464) as Qwen3-Next has it: a state per value head.
     case gatedDelta(
       keyHeads: Int, valueHeads: Int, keySize: Int, valueSize: Int, convolution: Int)
+    /// Delta attention of Kimi (arXiv:2510.26692): a decay per channel, all heads alike.
+    case kimiDelta(heads: Int, headSize: Int, convolution: Int)
     /// Selective state space (Mamba, arXiv:2312.00752) with the norms of Jamba.
     case mamba(innerSize: Int, stateSize: Int, stepRank: Int, convolution: Int)
     /// Mamba-2 (arXiv:2405.21060): heads that share state projections in groups.
@@ -71,10 +79,13 @@ public struct AttentionBlock: Sendable, Equatable, Codable {
     public var indexHeads: Int
     /// Values of an index key, which is cached too.
     public var indexSize: Int
+    /// Whether the output is gated at full width (Kimi-K3).
+    public var hasOutputGate: Bool
 
-    public init(indexHeads: Int = 0, indexSize: Int = 0) {
+    public init(indexHeads: Int = 0, indexSize: Int = 0, hasOutputGate: Bool = false) {
       self.indexHeads = indexHeads
       self.indexSize = indexSize
+      self.hasOutputGate = hasOutputGate
     }
   }
 

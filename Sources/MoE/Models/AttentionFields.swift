@@ -46,9 +46,12 @@ private struct AttentionFields: Decodable {
   var stateSize: Int?
   var stepRank: Int?
   var groups: Int?
+  var outputGroups: Int?
+  var outputRank: Int?
+  var ratio: Int?
 
   enum CodingKeys: String, CodingKey {
-    case kind, layers, window, heads, biases, norm, convolution, groups
+    case kind, layers, window, heads, biases, norm, convolution, groups, ratio
     case keyValueHeads = "key_value_heads"
     case headSize = "head_size"
     case valueSize = "value_size"
@@ -66,6 +69,8 @@ private struct AttentionFields: Decodable {
     case innerSize = "inner_size"
     case stateSize = "state_size"
     case stepRank = "step_rank"
+    case outputGroups = "output_groups"
+    case outputRank = "output_rank"
   }
 
   /// The block; nil for the kind `none`.
@@ -97,20 +102,31 @@ private struct AttentionFields: Decodable {
         heads: try need(.heads, heads), keyValueHeads: try need(.keyValueHeads, keyValueHeads),
         headSize: try need(.headSize, headSize))
     case "latent":
-      let details =
-        if let indexHeads {
-          AttentionBlock.LatentDetails(
-            indexHeads: try need(.indexHeads, indexHeads),
-            indexSize: try need(.indexSize, indexSize))
-        } else {
-          AttentionBlock.LatentDetails()
-        }
+      let details = AttentionBlock.LatentDetails(
+        indexHeads: try indexHeads.map { try need(.indexHeads, $0) } ?? 0,
+        indexSize: try indexHeads.map { _ in try need(.indexSize, indexSize) } ?? 0,
+        hasOutputGate: outputGate ?? false)
       return .latent(
         heads: try need(.heads, heads),
         queryRank: try queryRank.map { try need(.queryRank, $0) },
         keyValueRank: try need(.keyValueRank, keyValueRank),
         ropeSize: try need(.ropeSize, ropeSize), nopeSize: try need(.nopeSize, nopeSize),
         valueSize: try need(.valueSize, valueSize), details: details)
+    case "compressed":
+      guard let ratio, (0...65_536).contains(ratio) else {
+        throw InputError("\(place): attention.ratio is missing or not within 0 to 65536")
+      }
+      return .compressed(
+        heads: try need(.heads, heads), headSize: try need(.headSize, headSize),
+        queryRank: try need(.queryRank, queryRank),
+        outputGroups: try need(.outputGroups, outputGroups),
+        outputRank: try need(.outputRank, outputRank), ratio: ratio,
+        indexHeads: try indexHeads.map { try need(.indexHeads, $0) } ?? 0,
+        indexSize: try indexHeads.map { _ in try need(.indexSize, indexSize) } ?? 0)
+    case "kimi-delta":
+      return .kimiDelta(
+        heads: try need(.heads, heads), headSize: try need(.headSize, headSize),
+        convolution: try need(.convolution, convolution))
     case "gated-delta":
       return .gatedDelta(
         keyHeads: try need(.keyHeads, keyHeads), valueHeads: try need(.valueHeads, valueHeads),
@@ -127,8 +143,8 @@ private struct AttentionFields: Decodable {
         convolution: try need(.convolution, convolution))
     default:
       throw InputError(
-        "\(place): attention.kind is \(kind), accepted is grouped, latent, cross, gated-delta, "
-          + "mamba, mamba2, none")
+        "\(place): attention.kind is \(kind), accepted is grouped, latent, compressed, cross, "
+          + "gated-delta, kimi-delta, mamba, mamba2, none")
     }
   }
 }

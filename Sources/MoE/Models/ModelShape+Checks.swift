@@ -146,6 +146,16 @@ extension AttentionBlock {
       try check("key_heads", keyHeads, keySize)
       try check("value_heads", valueHeads, valueSize)
       try check("convolution inputs", 1, convolution)
+    case .compressed(
+      let heads, let headSize, let query, let groups, let rank, let ratio, let indexHeads,
+      let indexSize):
+      try check("heads", heads, headSize)
+      try check("output_groups", groups, rank)
+      for size in [query, rank, max(1, ratio)] { try check("ranks and ratios", 1, size) }
+      if indexHeads > 0 { try check("index_heads", indexHeads, indexSize) }
+    case .kimiDelta(let heads, let headSize, let convolution):
+      try check("heads", heads, headSize)
+      try check("convolution inputs", 1, convolution)
     case .mamba(let inner, let state, let stepRank, let convolution):
       for size in [inner, state, stepRank, convolution] { try check("values", 1, size) }
     case .mamba2(let heads, let headSize, let groups, let state, let convolution):
