@@ -20,7 +20,9 @@ public struct TraceReport: Sendable {
   private var heading: String {
     // A file may say anything, but it may not steer the terminal.
     func known(_ text: String) -> String {
-      text.isEmpty ? "not recorded" : String(text.map { $0.isNewline || $0 < " " ? "?" : $0 })
+      let isControl: (Unicode.Scalar) -> Bool = { $0.properties.generalCategory == .control }
+      let shown = text.unicodeScalars.map { isControl($0) ? "?" : Character($0) }
+      return text.isEmpty ? "not recorded" : String(shown)
     }
     return [
       record.name,

@@ -47,12 +47,14 @@ struct TraceConvertCommand: ParsableCommand {
   var license: String?
 
   mutating func run() throws {
-    let trace = try options.open(input)
+    let opened = try options.open(input)
+    let trace = opened.source
     var origin = trace.shape.origin
     if let model = options.model { origin.model = model }
     if let domain { origin.domain = domain }
     if let source { origin.source = source }
     if let license { origin.license = license }
     try TraceOutput.write(trace, origin: origin, to: output, format: to)
+    TraceOutput.note(opened.notes, of: input)
   }
 }

@@ -42,7 +42,8 @@ struct TraceInspectCommand: ParsableCommand {
   var json = false
 
   mutating func run() throws {
-    let source = try input.open(path)
+    let opened = try input.open(path)
+    let source = opened.source
     let shape = source.shape
     if let layer, !shape.layers.contains(layer) {
       throw InputError(
@@ -66,5 +67,6 @@ struct TraceInspectCommand: ParsableCommand {
       json
         ? try RecordCoding.text(record)
         : TraceReport(record, drawing: TraceDrawing(ascii: ascii)).text)
+    TraceOutput.note(opened.notes, of: path)
   }
 }

@@ -39,8 +39,8 @@ struct TraceInputOptions: ParsableArguments {
     help: "Model of the trace; a preset says experts, top-k and first layer where they lack.")
   var model: String?
 
-  /// Opens a trace and tells the person what the reader remarks.
-  func open(_ path: String) throws -> any TraceSource {
+  /// Opens a trace.
+  func open(_ path: String) throws -> OpenedTrace {
     let format =
       try from.map { try TraceFormat(parsing: $0, option: "--from") }
       ?? TraceFormat(ofInput: path)
@@ -70,9 +70,7 @@ struct TraceInputOptions: ParsableArguments {
         options.firstLayer = options.firstLayer ?? shape.moeLayers.first
       }
     }
-    let opened = try format.open(path: path, options: options)
-    for note in opened.notes { Console.note("\(path): \(note)") }
-    return opened.source
+    return try format.open(path: path, options: options)
   }
 
   /// The preset that `--model` names, nil where the name is only a label.
@@ -86,6 +84,11 @@ struct TraceInputOptions: ParsableArguments {
 
 /// Where a trace goes.
 enum TraceOutput {
+  /// Tells the person what a reader or writer remarks.
+  static func note(_ remarks: [String], of path: String) {
+    for remark in remarks { Console.note("\(path): \(remark)") }
+  }
+
   /// Writes a trace, in the format that is named or that the ending asks for, and says so.
   static func write(
     _ source: any TraceSource, origin: RoutingTrace.Origin? = nil, to path: String,
@@ -95,7 +98,7 @@ enum TraceOutput {
       try format.map { try TraceFormat(parsing: $0, option: "--to") }
       ?? TraceFormat(ofOutput: path)
     let notes = try format.write(source, origin: origin ?? source.shape.origin, toPath: path)
-    for note in notes { Console.note("\(path): \(note)") }
+    note(notes, of: path)
     let shape = source.shape
     print(
       "\(path): \(shape.tokenCount) tokens, sequences: \(source.sequenceLengths.count), "

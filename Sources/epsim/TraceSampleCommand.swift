@@ -43,12 +43,14 @@ struct TraceSampleCommand: ParsableCommand {
 
   mutating func run() throws {
     let unit = try TraceUnit(option: by)
-    let trace = try options.open(input)
+    let opened = try options.open(input)
+    let trace = opened.source
     guard (1...trace.shape.tokenCount).contains(tokens) else {
       throw InputError("--tokens \(tokens), accepted are 1 to \(trace.shape.tokenCount)")
     }
     try TraceOutput.write(
       SelectedTrace(sampling: tokens, by: unit, of: trace, seed: seed), to: output, format: to)
+    TraceOutput.note(opened.notes, of: input)
   }
 }
 

@@ -40,13 +40,15 @@ struct TraceSplitCommand: ParsableCommand {
 
   mutating func run() throws {
     let unit = try TraceUnit(option: by)
-    let trace = try options.open(input)
+    let opened = try options.open(input)
+    let trace = opened.source
     guard first != second else {
       throw InputError("\(first): both parts would go there, two outputs are needed")
     }
     let parts = try SelectedTrace.split(trace, at: tokens(of: trace.shape.tokenCount), by: unit)
     try TraceOutput.write(parts.0, to: first, format: to)
     try TraceOutput.write(parts.1, to: second, format: to)
+    TraceOutput.note(opened.notes, of: input)
   }
 
   private func tokens(of count: Int) throws -> Int {

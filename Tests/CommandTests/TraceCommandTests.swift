@@ -186,9 +186,10 @@ struct TraceCommandTests {
       Tool.path,
       ["trace"] + arguments.map { $0.hasPrefix("OUT") ? folder.path($0) : $0 })
     #expect(outcome.exitCode == 2 && outcome.output == "", "\(outcome.output)")
-    // Remarks of the reader may stand before the sentence.
-    let sentences = outcome.error.split(separator: "\n").filter { $0.hasPrefix("epsim: ") }
-    #expect(sentences.count == 1 && sentences[0].contains(part), "\(outcome.error)")
+    let sentences = outcome.error.split(separator: "\n")
+    #expect(
+      sentences.count == 1 && sentences[0].hasPrefix("epsim: ") && sentences[0].contains(part),
+      "\(outcome.error)")
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.url.path).isEmpty)
   }
 

@@ -112,6 +112,20 @@ import Workloads
     #expect(try file.window(0..<3).expertIndices == trace.expertIndices)
   }
 
+  @Test func aLinkStaysALink() throws {
+    let folder = try ScratchFolder()
+    let trace = try Fixtures.smallTrace()
+    try trace.safetensors().write(toPath: folder.path("t.safetensors"))
+    try FileManager.default.createSymbolicLink(
+      atPath: folder.path("link"), withDestinationPath: "t.safetensors")
+    let part = SelectedTrace(trace, ranges: [0..<1])
+    _ = try TraceFormat.safetensors.write(
+      part, origin: trace.origin, toPath: folder.path("link"))
+    #expect(try TraceFile(path: folder.path("t.safetensors")).shape.tokenCount == 1)
+    let link = try FileManager.default.destinationOfSymbolicLink(atPath: folder.path("link"))
+    #expect(link == "t.safetensors")
+  }
+
   @Test func whatFailsHalfwayLeavesNothingBehind() throws {
     let folder = try ScratchFolder()
     let path = folder.path("bad.safetensors")
@@ -127,6 +141,10 @@ import Workloads
         _ = try format.write(
           Fixtures.smallTrace(), origin: file.shape.origin, toPath: folder.path("no/such/out"))
       }
+    }
+    expectInputError("/dev/null", "device") {
+      _ = try TraceFormat.npy.write(
+        Fixtures.smallTrace(), origin: file.shape.origin, toPath: "/dev/null")
     }
     expectInputError("exists already") {
       _ = try TraceFormat.esft.write(

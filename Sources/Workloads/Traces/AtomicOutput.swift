@@ -23,8 +23,18 @@ final class AtomicOutput {
 
   /// - Throws: ``InputError`` when the folder does not exist or cannot be written to.
   init(path: String) throws {
-    self.path = path
-    temporary = Self.temporaryName(for: path)
+    // Renaming over a device or a folder would take its place instead of writing into it, and over
+    // a link would leave what it points to.
+    let target = realpath(path, nil).map { resolved in
+      defer { free(resolved) }
+      return String(cString: resolved)
+    }
+    self.path = target ?? path
+    var status = stat()
+    guard stat(self.path, &status) != 0 || status.st_mode & S_IFMT == S_IFREG else {
+      throw InputError("\(path): the file cannot be written, a folder or device stands there")
+    }
+    temporary = Self.temporaryName(for: self.path)
     descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw Self.failure(path) }
   }

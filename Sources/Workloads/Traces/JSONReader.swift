@@ -84,7 +84,6 @@ struct JSONReader {
     {
       // Eighteen digits always fit; more are out of any accepted range.
       value = position - digits < 18 ? value * 10 + digit : Int.max
-      if position - digits >= 18 { value = Int.max }
       position += 1
     }
     let isWhole =

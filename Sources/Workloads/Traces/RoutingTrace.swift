@@ -184,6 +184,18 @@ public struct RoutingTrace: Sendable, Equatable {
 extension RoutingTrace: TraceSource {
   public var shape: TraceShape { TraceShape(of: self) }
 
+  /// Counted by the tokens, so that going through all sequences does not search them each time.
+  private func sequenceLengths(in tokens: Range<Int>) -> [Int] {
+    var lengths: [Int] = []
+    var last: Int32 = -1
+    for sequence in sequenceOfToken[tokens] {
+      if sequence != last { lengths.append(0) }
+      lengths[lengths.count - 1] += 1
+      last = sequence
+    }
+    return lengths
+  }
+
   public func window(_ tokens: Range<Int>) throws -> RoutingTrace {
     precondition(
       !tokens.isEmpty && tokens.lowerBound >= 0 && tokens.upperBound <= tokenCount,
@@ -192,7 +204,7 @@ extension RoutingTrace: TraceSource {
     let perToken = layerCount * topK
     let range = tokens.lowerBound * perToken..<tokens.upperBound * perToken
     return try RoutingTrace(
-      shape: shape, sequenceLengths: SequenceIndex(lengths: sequenceLengths).lengths(in: tokens),
+      shape: shape, sequenceLengths: sequenceLengths(in: tokens),
       expertIndices: Array(expertIndices[range]), routingWeights: Array(routingWeights[range]),
       place: TracePlace(firstToken: tokens.lowerBound))
   }

@@ -9,8 +9,8 @@ public struct SelectedTrace: TraceSource {
   private let source: any TraceSource
   /// Ranges of the source; in the order of this trace.
   private let ranges: [Range<Int>]
-  /// Where each range ends in this trace.
-  private let ends: [Int]
+  /// Where each range lies in this trace.
+  private let parts: SequenceIndex
   private let sequences: SequenceIndex
 
   /// - Precondition: the ranges lie in the source, none is empty, and there is one.
@@ -21,12 +21,8 @@ public struct SelectedTrace: TraceSource {
       "ranges of a trace of \(source.shape.tokenCount) tokens")
     self.source = source
     self.ranges = ranges
-    var end = 0
-    ends = ranges.map { range in
-      end += range.count
-      return end
-    }
-    shape = source.shape.with(tokenCount: end)
+    parts = SequenceIndex(lengths: ranges.map(\.count))
+    shape = source.shape.with(tokenCount: parts.end(of: ranges.count - 1))
     let index = SequenceIndex(lengths: source.sequenceLengths)
     // Parts of the same sequence that follow each other stay one sequence.
     var lengths: [Int] = []
@@ -55,10 +51,10 @@ public struct SelectedTrace: TraceSource {
     var ids: [Int32] = []
     var weights: [Float] = []
     var token = tokens.lowerBound
-    var part = firstPart(endingAfter: token)
+    var part = parts.sequence(of: token)
     while token < tokens.upperBound {
       // Neighbouring ranges are read as one.
-      let start = ranges[part].upperBound - (ends[part] - token)
+      let start = ranges[part].upperBound - (parts.end(of: part) - token)
       var end = min(ranges[part].upperBound, start + tokens.upperBound - token)
       while end == ranges[part].upperBound, part + 1 < ranges.count,
         ranges[part + 1].lowerBound == end, token + end - start < tokens.upperBound
@@ -76,15 +72,6 @@ public struct SelectedTrace: TraceSource {
       shape: shape, sequenceLengths: sequences.lengths(in: tokens), expertIndices: ids,
       routingWeights: shape.hasWeights ? weights : nil,
       place: TracePlace(firstToken: tokens.lowerBound))
-  }
-
-  private func firstPart(endingAfter token: Int) -> Int {
-    var range = 0..<ends.count
-    while !range.isEmpty {
-      let middle = (range.lowerBound + range.upperBound) / 2
-      range = ends[middle] <= token ? middle + 1..<range.upperBound : range.lowerBound..<middle
-    }
-    return range.lowerBound
   }
 }
 

@@ -153,6 +153,9 @@ struct SequenceIndex: Sendable {
     }
   }
 
+  /// The token after the last of a sequence.
+  func end(of sequence: Int) -> Int { ends[sequence] }
+
   /// The sequence that a token belongs to.
   func sequence(of token: Int) -> Int {
     var range = 0..<ends.count
