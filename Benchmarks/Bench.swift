@@ -37,6 +37,7 @@ struct Bench {
       for type in types { results += try ExpertBench(type: type).run(context, on: comm) }
       for type in types { results += try RowBench(type: type).run(context, on: comm) }
       for type in types { results += try LayerBench(type: type).run(context, on: comm) }
+      results += try RouterBench(type: types.last!).run(context, on: comm)
       if isFirst { report(results) }
       try environment.finalize()
       exit(results.allSatisfy(\.holds) ? 0 : 1)

@@ -35,11 +35,6 @@ struct CaseRoutings {
     of spec: CaseSpec, _ setup: WorkloadSetup, _ tokensPerStep: Int, _ rankCount: Int
   ) throws -> CaseRouting {
     if let source = try setup.source(of: spec, tokensPerStep: tokensPerStep) {
-      if let rate = spec.biasUpdate {
-        throw InputError(
-          "--bias-update \(rate) has no router to act on, choices come from \(source.name); accepted "
-            + "with --workload router")
-      }
       return .workload(source)
     }
     let live = try LiveRouting(

@@ -165,6 +165,11 @@ struct WorkloadSetup {
   /// - Throws: ``InputError`` where the workload cannot be routed or limited so.
   func source(of spec: CaseSpec, tokensPerStep: Int) throws -> (any RoutingSource)? {
     guard let source = try source(topK: spec.topK, tokensPerStep: tokensPerStep) else { return nil }
+    if let rate = spec.biasUpdate {
+      throw InputError(
+        "--bias-update \(rate) has no router to act on, choices come from \(source.name); accepted "
+          + "with --workload router")
+    }
     guard let rule = spec.capacityRule else { return source }
     return try CapacityLimitedSource(
       source, rule: rule, windowSize: tokensPerStep, seed: options.seed)
