@@ -67,7 +67,7 @@ struct TraceInputOptions: ParsableArguments {
       options.expertCount = options.expertCount ?? shape.expertCount
       options.topK = options.topK ?? shape.topK
       if format == .npy || format == .routedExperts {
-        options.firstLayer = options.firstLayer ?? shape.moeLayers.lowerBound
+        options.firstLayer = options.firstLayer ?? shape.moeLayers.first
       }
     }
     return try format.open(path: path, options: options)
