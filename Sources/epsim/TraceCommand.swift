@@ -17,9 +17,10 @@ struct TraceCommand: ParsableCommand {
       Examples:
         epsim trace inspect examples/traces/deepseek-v2-lite-law.safetensors
         epsim trace convert ids.npy trace.safetensors --experts 64 --first-layer 1
-        epsim trace generate zipf.safetensors --model mixtral-8x7b --workload zipf:1.1 --tokens 4096
+        epsim trace generate zipf.safetensors --model mixtral-8x7b \\
+          --workload zipf:1.1 --tokens 4096
         epsim trace sample trace.safetensors small.safetensors --tokens 1000
-        epsim trace split trace.safetensors --at 0.5 first.safetensors second.safetensors
+        epsim trace split trace.safetensors --at 0.5 a.safetensors b.safetensors
       """,
     subcommands: [
       TraceInspectCommand.self, TraceConvertCommand.self, TraceGenerateCommand.self,

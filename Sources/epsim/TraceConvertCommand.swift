@@ -11,17 +11,18 @@ struct TraceConvertCommand: ParsableCommand {
     commandName: "convert",
     abstract: "Read a trace in one format, check it, write it in another.",
     discussion: """
-      Remarks on what a format lacks go to stderr. Where weights lack, every choice has 1/K. The
-      output appears whole or not at all; a trace larger than memory is converted in pieces where
-      its format allows (safetensors, npy).
+      Remarks on what a format lacks go to stderr; docs/traces.md describes the
+      formats. Where weights lack, every choice has 1/K. The output appears whole or
+      not at all; safetensors and npy may be larger than memory.
 
       Examples:
-        epsim trace convert ids.npy trace.safetensors --weights weights.npy --experts 64 \\
-          --first-layer 1 --domain law --license MIT
-        epsim trace convert results/expert_scores/law law.safetensors --model deepseek-v2-lite
-        epsim trace convert router_trace_rank0.jsonl trace.safetensors --experts 512
-        epsim trace convert responses.jsonl trace.safetensors --from routed-experts \\
-          --experts 256 --first-layer 3 --trace-layers 61 --top-k 8 --skip-layers 3
+        epsim trace convert ids.npy trace.safetensors --weights weights.npy \\
+          --experts 64 --first-layer 1 --domain law --license MIT
+        epsim trace convert expert_scores/law law.safetensors \\
+          --model deepseek-v2-lite
+        epsim trace convert router_trace_rank0.jsonl t.safetensors --experts 512
+        epsim trace convert responses.jsonl t.safetensors --experts 256 \\
+          --first-layer 3 --trace-layers 61 --top-k 8 --skip-layers 3
         epsim trace convert trace.safetensors scores/
       """)
 

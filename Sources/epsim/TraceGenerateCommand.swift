@@ -16,8 +16,10 @@ struct TraceGenerateCommand: ParsableCommand {
       model, workload and seed routes the same.
 
       Examples:
-        epsim trace generate zipf.safetensors --model mixtral-8x7b --workload zipf:1.1 --tokens 4096
-        epsim trace generate flat.npy --model deepseek-v3 --workload uniform --tokens 512 --layers 4
+        epsim trace generate zipf.safetensors --model mixtral-8x7b \\
+          --workload zipf:1.1 --tokens 4096
+        epsim trace generate flat.npy --model deepseek-v3 --workload uniform \\
+          --tokens 512 --layers 4
       """)
 
   @Argument(help: "Trace to write.")

@@ -16,7 +16,8 @@ struct TraceInspectCommand: ParsableCommand {
 
       Examples:
         epsim trace inspect examples/traces/deepseek-v2-lite-law.safetensors
-        epsim trace inspect examples/traces/deepseek-v2-lite-law.safetensors --layer 12 --windows 4
+        epsim trace inspect examples/traces/deepseek-v2-lite-law.safetensors \\
+          --layer 12 --windows 4
         epsim trace inspect ids.npy --experts 64 --first-layer 0 --ascii
       """)
 

@@ -16,7 +16,8 @@ struct TraceSampleCommand: ParsableCommand {
 
       Examples:
         epsim trace sample trace.safetensors small.safetensors --tokens 1000
-        epsim trace sample trace.safetensors small.safetensors --tokens 1000 --by sequence --seed 7
+        epsim trace sample trace.safetensors small.safetensors --tokens 1000 \\
+          --by sequence --seed 7
       """)
 
   @Argument(help: "Trace to read.")

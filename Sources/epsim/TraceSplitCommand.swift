@@ -12,8 +12,9 @@ struct TraceSplitCommand: ParsableCommand {
     abstract: "Cut a trace in two, such as one to fit placements to and one to judge them on.",
     discussion: """
       Examples:
-        epsim trace split trace.safetensors --at 0.5 first.safetensors second.safetensors
-        epsim trace split trace.safetensors --at 4000 --by sequence fit.safetensors judge.safetensors
+        epsim trace split trace.safetensors --at 0.5 a.safetensors b.safetensors
+        epsim trace split trace.safetensors --at 4000 --by sequence \\
+          fit.safetensors judge.safetensors
       """)
 
   @Argument(help: "Trace to read.")
