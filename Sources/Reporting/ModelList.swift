@@ -72,7 +72,9 @@ public struct ModelComparison {
   private static func table(_ records: [ModelRecord]) -> String {
     var table = TextTable([("", .left)] + records.map { ($0.name, .right) })
     func add(_ label: String, _ cell: (ModelRecord) -> String) {
-      table.add([label] + records.map(cell))
+      let cells = records.map(cell)
+      // A row that says nothing of any of them is left out.
+      if cells.contains(where: { $0 != "-" }) { table.add([label] + cells) }
     }
     func size(_ value: Int) -> String { value == 0 ? "-" : "\(value)" }
     func bytes(_ values: Int) -> String { values == 0 ? "-" : Quantity.bytes(2 * Double(values)) }
