@@ -9,7 +9,8 @@ public import Workloads
 
 /// The model and what its tokens do.
 struct WorkloadOptions: ParsableArguments {
-  @Option(help: "Model preset (see 'epsim model') or the path of a preset file.")
+  @Option(
+    help: "Model preset (see 'epsim model'), or the path of a preset file or of a config.json.")
   var model = "tiny"
 
   @Option(

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: fields of a config.json that say nothing about sizes and routing.
 
-/// Names that need not be reported when the reader does not use them.
+/// Names that need not be reported when the reader does not use them: of training, of tokens, of
+/// positions, of other modalities, or stated again by fields that it uses (latent attention).
 enum HarmlessFields {
   static func contains(_ name: String) -> Bool {
     names.contains(name) || prefixes.contains { name.hasPrefix($0) }
@@ -32,6 +33,7 @@ enum HarmlessFields {
     "rotary_dim", "use_gemma_norm", "id2label", "label2id", "top_p", "temperature",
     "index_topk", "attention_value_scale", "lm_head_bias", "mlp_bias", "use_bias", "special_tokens",
     "initial_context_length", "attention_chunk_size", "qk_head_dim", "mla_use_nope",
+    "num_key_value_heads", "head_dim", "use_grouped_topk", "latent_moe_use_norm",
     "vocab_size_per_layer_input", "use_bidirectional_attention", "num_kv_shared_layers",
   ]
 }
