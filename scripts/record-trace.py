@@ -200,9 +200,8 @@ class Recorder:
                              "transformers 5 do, older ones and some families do not")
         layers = sorted(self.layers)
         numbers = [number for number, _ in layers]
-        if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
-            raise InputError(f"the routers are in layers {numbers}, a trace holds layers that "
-                             "follow each other, one router each")
+        if len(set(numbers)) != len(numbers):
+            raise InputError(f"the routers are in layers {numbers}, a trace holds one router each")
         ids, weights = (
             np.stack([np.concatenate([call[part].numpy() for call in self.layers[layer]])
                       for layer in layers], axis=1)
@@ -214,7 +213,7 @@ class Recorder:
                              f"{self.experts} experts")
         if not (np.isfinite(weights).all() and (weights >= 0).all()):
             raise InputError("the routers gave weights that are negative or not finite")
-        return ids, weights, numbers[0]
+        return ids, weights, numbers
 
 
 def record(model, sequences, report):
@@ -255,11 +254,12 @@ def safetensors(tensors, metadata):
 def write(options, recorder, lengths):
     import numpy as np
 
-    ids, weights, first_layer = recorder.arrays(sum(lengths))
+    ids, weights, layers = recorder.arrays(sum(lengths))
     name = (f"tiny-{options.tiny}" if options.tiny
             else os.path.basename(os.path.abspath(options.model)))
     source = (f"random tokens, random weights, seed {options.seed}" if options.tiny
               else ", ".join(os.path.basename(path) for path in options.texts))
+    gaps = layers != list(range(layers[0], layers[0] + len(layers)))
     content = safetensors(
         {
             "expert_weights": weights.astype("<f4"),
@@ -269,9 +269,10 @@ def write(options, recorder, lengths):
         {
             "format": FORMAT, "version": VERSION, "experts": str(recorder.experts),
             "top_k": str(ids.shape[2]), "layers": str(ids.shape[1]),
-            "first_layer": str(first_layer), "model": options.name or name.lower(),
+            "first_layer": str(layers[0]), "model": options.name or name.lower(),
             "domain": "random" if options.tiny else options.domain,
             "source": options.source or source, "license": options.license,
+            **({"layer_numbers": ",".join(map(str, layers))} if gaps else {}),
         })
     part = f"{options.output}.part"
     try:
@@ -284,7 +285,7 @@ def write(options, recorder, lengths):
         if os.path.exists(part):
             os.remove(part)
     print(f"{options.output}: {ids.shape[0]} tokens in {len(lengths)} sequences, layers "
-          f"{first_layer}-{first_layer + ids.shape[1] - 1}, top-{ids.shape[2]} of "
+          f"{layers[0]}-{layers[-1]}, top-{ids.shape[2]} of "
           f"{recorder.experts} experts, {len(content) / 1000:.0f} kB")
 
 

@@ -96,7 +96,7 @@ public struct TraceRecord: Encodable, Sendable {
     sequences = statistics.sequenceCount
     experts = shape.expertCount
     topK = shape.topK
-    firstLayer = shape.firstLayer
+    firstLayer = shape.layers[0]
     hasWeights = shape.hasWeights
     let rankCounts = statistics.fanOut.rankCounts
     layers = shape.layers.enumerated().map { row, layer in
@@ -114,7 +114,7 @@ public struct TraceRecord: Encodable, Sendable {
         uniform: ContiguousFanOut.uniform(
           expertCount: shape.expertCount, topK: shape.topK, rankCount: ranks))
     }
-    coActivation = pairs.flatMap { CoActivation($0, firstLayer: shape.firstLayer) }
+    coActivation = pairs.flatMap { CoActivation($0, layers: shape.layers) }
     let load = statistics.load
     drift = (0..<load.windowCount).map { window in
       let previous = window > 0 ? load.distance(window - 1, window) : nil
@@ -128,10 +128,10 @@ public struct TraceRecord: Encodable, Sendable {
 
 extension TraceRecord.CoActivation {
   /// Nil where no pair can be judged.
-  init?(_ counts: Workloads.CoActivation, firstLayer: Int) {
+  init?(_ counts: Workloads.CoActivation, layers: [Int]) {
     let pairs = counts.pairs()
     guard let strongest = pairs.first else { return nil }
-    layer = firstLayer + counts.layer
+    layer = layers[counts.layer]
     self.pairs = pairs.count
     meanLift = pairs.reduce(0) { $0 + $1.lift } / Double(pairs.count)
     maxLift = strongest.lift

@@ -31,8 +31,8 @@ public struct TraceReport: Sendable {
       "source \(known(record.source))",
       "\(Quantity.grouped(record.tokens)) tokens in \(record.sequences) sequence"
         + (record.sequences == 1 ? "" : "s") + ", "
-        + "\(record.experts) experts, top-\(record.topK), layers \(record.firstLayer)-"
-        + "\(record.firstLayer + record.layers.count - 1)"
+        + "\(record.experts) experts, top-\(record.topK), \(record.layers.count) layers from \(record.firstLayer) to "
+        + "\(record.layers.last?.layer ?? record.firstLayer)"
         + (record.hasWeights ? "" : ", no weights recorded: 1/\(record.topK) stands for each"),
     ].map { Paragraph($0, indent: 2).text }.joined(separator: "\n")
   }

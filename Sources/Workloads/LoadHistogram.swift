@@ -31,7 +31,7 @@ public struct LoadHistogram: Sendable, Equatable {
     precondition(
       tokens.lowerBound >= 0 && tokens.upperBound <= trace.tokenCount,
       "tokens \(tokens) of a trace of \(trace.tokenCount)")
-    self.init(layers: Array(trace.layers), expertCount: trace.expertCount)
+    self.init(layers: trace.layers, expertCount: trace.expertCount)
     let (experts, layerCount, topK) = (expertCount, trace.layerCount, trace.topK)
     counts.withUnsafeMutableBufferPointer { counts in
       trace.expertIndices.withUnsafeBufferPointer { indices in

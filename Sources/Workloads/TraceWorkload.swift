@@ -47,7 +47,7 @@ public struct TraceWorkload: RoutingSource {
     layer: Int, step: Int, positions: Span<Int32>, into decision: inout RoutingDecision
   ) {
     requireFit(decision, count: positions.count, layer: layer)
-    let layerRow = layer - trace.firstLayer
+    let layerRow = trace.layers.firstIndex(of: layer)!
     let (layerCount, topK) = (trace.layerCount, trace.topK)
     trace.expertIndices.withUnsafeBufferPointer { experts in
       decision.expertIndices.withUnsafeMutableBufferPointer { target in

@@ -50,9 +50,6 @@ struct TraceGenerateCommand: ParsableCommand {
     ).model
     try shape.requireExperts()
     let chosen = try WorkloadSetup.layers(layers, of: shape)
-    guard let first = chosen.first, let last = chosen.last, last - first == chosen.count - 1 else {
-      throw InputError("--layers \(layers): a trace holds consecutive layers")
-    }
     guard (1...Int(Int32.max)).contains(tokens) else {
       throw InputError("--tokens \(tokens), accepted are 1 to \(Int32.max)")
     }
@@ -73,7 +70,7 @@ struct TraceGenerateCommand: ParsableCommand {
       model: shape.name, domain: "\(spec)", source: "epsim trace generate, seed \(seed)",
       license: "")
     try TraceOutput.write(
-      GeneratedTrace(generator, origin: origin, layers: first..<last + 1, tokenCount: tokens),
+      GeneratedTrace(generator, origin: origin, layers: chosen, tokenCount: tokens),
       to: output, format: to)
   }
 }

@@ -48,8 +48,8 @@ struct TraceInspectCommand: ParsableCommand {
     let shape = source.shape
     if let layer, !shape.layers.contains(layer) {
       throw InputError(
-        "--layer \(layer), \(shape.name) has layers \(shape.layers.lowerBound) to "
-          + "\(shape.layers.upperBound - 1)")
+        "--layer \(layer), \(shape.name) has \(shape.layerCount) layers from "
+          + "\(shape.layers[0]) to \(shape.layers.last!)")
     }
     if let windows, !(1...min(shape.tokenCount, 1000)).contains(windows) {
       throw InputError(
@@ -62,7 +62,7 @@ struct TraceInspectCommand: ParsableCommand {
       hasPairs
       ? try TraceStatistics.coActivation(
         of: source,
-        layer: layer.map { $0 - shape.firstLayer } ?? statistics.mostUnequalLayer) : nil
+        layer: layer.flatMap(shape.layers.firstIndex) ?? statistics.mostUnequalLayer) : nil
     let record = TraceRecord(statistics, pairs: pairs)
     print(
       json

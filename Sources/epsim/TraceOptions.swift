@@ -102,7 +102,7 @@ enum TraceOutput {
     let shape = source.shape
     print(
       "\(path): \(shape.tokenCount) tokens, sequences: \(source.sequenceLengths.count), "
-        + "\(shape.layerCount) layers from \(shape.firstLayer) on, top-\(shape.topK) of "
+        + "\(shape.layerCount) layers from \(shape.layers[0]) on, top-\(shape.topK) of "
         + "\(shape.expertCount) experts (\(format.rawValue))")
   }
 }

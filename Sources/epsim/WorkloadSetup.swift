@@ -114,8 +114,8 @@ struct WorkloadSetup {
     }
     if let layer = layers.first(where: { !trace.layers.contains($0) }) {
       throw InputError(
-        "\(trace.name) has no layer \(layer), accepted are layers \(trace.layers.lowerBound) to "
-          + "\(trace.layers.upperBound - 1)")
+        "\(trace.name) has no layer \(layer), accepted are some of its \(trace.layerCount) layers from "
+          + "\(trace.layers[0]) to \(trace.layers.last!)")
     }
   }
 

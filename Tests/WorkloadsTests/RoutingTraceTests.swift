@@ -20,7 +20,7 @@ import Workloads
     #expect(trace.origin.license == "MIT")
     #expect(trace.origin.source.hasPrefix("github.com/deepseek-ai/ESFT"))
     #expect(trace.expertCount == 64 && trace.topK == 6)
-    #expect(trace.layers == 1..<27)
+    #expect(trace.layers == Array(1..<27))
     #expect(trace.tokenCount == tokens)
     #expect(trace.sequenceLengths.count == samples)
     #expect(trace.sequenceLengths.min() == shortest)

@@ -83,7 +83,7 @@ import Workloads
     expectInputError("layer 3 is missing") { try open() }
   }
 
-  @Test func gapsBetweenLayersAreRefusedUntilTheFirstIsNumbered() throws {
+  @Test func layersMayLeaveGapsAndMayBeRenumbered() throws {
     let folder = try ScratchFolder()
     let path = try folder.write(
       [1, 3].map {
@@ -91,12 +91,30 @@ import Workloads
       }.joined(separator: "\n"), "t.jsonl")
     var options = TraceReadOptions()
     options.expertCount = 5
-    expectInputError("[1, 3] are not consecutive", "--first-layer") {
-      _ = try TraceFormat.megatron.open(path: path, options: options)
+    let opened = try TraceFormat.megatron.open(path: path, options: options)
+    #expect(opened.source.shape.layers == [1, 3])
+    // Kept by the container, and what stands in it is checked.
+    let trace = try opened.source.window(0..<1)
+    let copy = folder.path("copy.safetensors")
+    _ = try TraceFormat.safetensors.write(opened.source, origin: trace.origin, toPath: copy)
+    #expect(try RoutingTrace(contentsOfFile: copy).layers == [1, 3])
+    #expect(trace.safetensors().metadata["layer_numbers"] == "1,3")
+    for numbers in ["3,1", "1", "1,x", "1,3,5", "", "1,-3", "1,99999999999999999999"] {
+      var metadata = trace.safetensors().metadata
+      metadata["layer_numbers"] = numbers
+      expectInputError("layer") {
+        _ = try RoutingTrace(
+          file: SafetensorsFile(
+            contents: [
+              .init(
+                name: "expert_ids", elementType: .i16, shape: [1, 2, 2],
+                values: [0, 1, 0, 3] as [Int16])
+            ], metadata: metadata), name: "t")
+      }
     }
     options.firstLayer = 7
-    let opened = try TraceFormat.megatron.open(path: path, options: options)
-    #expect(opened.source.shape.layers == 7..<9)
-    #expect(opened.notes.contains { $0.contains("[1, 3] are numbered from 7 on") })
+    let renumbered = try TraceFormat.megatron.open(path: path, options: options)
+    #expect(renumbered.source.shape.layers == [7, 9])
+    #expect(renumbered.notes.contains { $0.contains("is numbered 7") })
   }
 }

@@ -198,7 +198,7 @@ extension RoutingTrace {
   fileprivate func named(_ name: String) throws -> RoutingTrace {
     try RoutingTrace(
       name: name, origin: origin, expertCount: expertCount, topK: topK, layerCount: layerCount,
-      firstLayer: firstLayer, sequenceLengths: sequenceLengths, expertIndices: expertIndices,
+      firstLayer: layers[0], sequenceLengths: sequenceLengths, expertIndices: expertIndices,
       routingWeights: routingWeights)
   }
 }

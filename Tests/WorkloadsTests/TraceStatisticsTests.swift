@@ -17,7 +17,7 @@ import Workloads
         tokensPerStep: tokens))
     return try GeneratedTrace(
       generator, origin: .init(model: "m", domain: "", source: "", license: ""),
-      layers: 1..<1 + layers, tokenCount: tokens)
+      layers: Array(1..<1 + layers), tokenCount: tokens)
   }
 
   @Test func loadsAreThoseOfTheHistogram() throws {

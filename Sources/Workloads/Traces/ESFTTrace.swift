@@ -18,7 +18,7 @@ enum ESFTTrace {
     let topK = try options.requireTopK(name: name)
     let shape = try TraceShape(
       name: name, origin: .unknown, expertCount: options.requireExperts(name: name), topK: topK,
-      layerCount: files.count, firstLayer: files[0].layer, tokenCount: 0, hasWeights: true)
+      layers: files.map(\.layer), tokenCount: 0, hasWeights: true)
 
     var lengths: [Int] = []
     var ids: [Int32] = []
@@ -62,7 +62,7 @@ enum ESFTTrace {
     let path: String
   }
 
-  /// The files in the order of their layers, which must be consecutive.
+  /// The files in the order of their layers.
   private static func files(path: String, options: TraceReadOptions) throws -> [LayerFile] {
     let name = "trace \(path)"
     guard InputFile.isFolder(path) else {
@@ -76,15 +76,14 @@ enum ESFTTrace {
       layer(ofFile: file).map { LayerFile(layer: $0, path: path + "/" + file) }
     }
     files.sort { ($0.layer, $0.path) < ($1.layer, $1.path) }
-    guard let first = files.first else {
+    guard !files.isEmpty else {
       throw InputError("\(name): there is no \(prefix)LAYER.txt in this folder")
     }
     guard files.count <= RoutingTrace.maximumExpertCount else {
       throw InputError("\(name): \(files.count) files, accepted are at most 65536 layers")
     }
-    for (offset, file) in files.enumerated() where file.layer != first.layer + offset {
-      throw InputError(
-        "\(name): the file of layer \(first.layer + offset) is missing, layers must be consecutive")
+    for (file, next) in zip(files, files.dropFirst()) where file.layer == next.layer {
+      throw InputError("\(name): layer \(file.layer) has two files")
     }
     // Checked before anything is allocated: every file must be able to hold what the first does.
     let sizes = try files.map { try InputFile.mapped(ofPath: $0.path, kind: "trace").count }

@@ -11,10 +11,10 @@ public struct GeneratedTrace: TraceSource {
   /// Position p of step 0 becomes token p; all tokens are one sequence.
   ///
   /// - Parameters:
-  ///   - layers: in the model's numbering, consecutive.
+  ///   - layers: in the model's numbering, ascending.
   /// - Throws: ``InputError`` when there are no tokens or too many, or a layer is not routed.
   public init(
-    _ source: any RoutingSource, origin: RoutingTrace.Origin, layers: Range<Int>, tokenCount: Int
+    _ source: any RoutingSource, origin: RoutingTrace.Origin, layers: [Int], tokenCount: Int
   ) throws {
     guard (1...Int(Int32.max)).contains(tokenCount) else {
       throw InputError("\(tokenCount) tokens, accepted are 1 to \(Int32.max)")
@@ -25,8 +25,7 @@ public struct GeneratedTrace: TraceSource {
     self.source = source
     shape = try TraceShape(
       name: source.name, origin: origin, expertCount: source.expertCount, topK: source.topK,
-      layerCount: layers.count, firstLayer: layers.lowerBound, tokenCount: tokenCount,
-      hasWeights: true)
+      layers: layers, tokenCount: tokenCount, hasWeights: true)
   }
 
   public var sequenceLengths: [Int] { [shape.tokenCount] }

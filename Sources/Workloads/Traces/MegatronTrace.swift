@@ -34,20 +34,18 @@ enum MegatronTrace {
       experts = stated
       notes.append("\(stated) experts: by logit_shape")
     }
-    // Layers without experts leave gaps; a person who numbers the first one accepts them.
-    let isConsecutive = layers.last! - layers.first! == layers.count - 1
-    guard isConsecutive || options.firstLayer != nil else {
-      throw InputError(
-        "\(name): layers \(layers) are not consecutive, with --first-layer N they are numbered "
-          + "from N on")
-    }
-    if !isConsecutive || options.firstLayer != nil && options.firstLayer != layers.first! {
-      notes.append("layers \(layers) are numbered from \(options.firstLayer!) on")
+    var numbers = layers
+    if let first = options.firstLayer, first != layers[0] {
+      guard first >= 0, first <= RoutingTrace.maximumExpertCount else {
+        throw InputError("\(name): --first-layer \(first), accepted are 0 to 65536")
+      }
+      numbers = layers.map { $0 - layers[0] + first }
+      notes.append("the first layer, \(layers[0]), is numbered \(first), the others after it")
     }
     let shape = try TraceShape(
       name: name, origin: .unknown,
       expertCount: experts ?? options.requireExperts(name: name), topK: topK,
-      layerCount: layers.count, firstLayer: options.firstLayer ?? layers.first!, tokenCount: 0,
+      layers: numbers, tokenCount: 0,
       hasWeights: false)
     let (lengths, ids) = try records.assembled(layers: layers, topK: topK, name: name)
     return OpenedTrace(

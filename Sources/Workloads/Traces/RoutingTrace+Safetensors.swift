@@ -21,7 +21,8 @@ extension RoutingTrace {
   /// Tensors: `expert_ids` [T, L, K] (I16, I32 or U8), `expert_weights` [T, L, K] (F16 or F32;
   /// absent means 1/K), `sequence_lengths` [samples] (I32; absent means one sequence). Metadata:
   /// `format`, `version`, `experts`, `first_layer`, and `top_k`, `layers`, which must agree with
-  /// the shape; `model`, `domain`, `source`, `license` are free text.
+  /// the shape; `layer_numbers` ("1,3,5") where layers are not consecutive; `model`, `domain`,
+  /// `source`, `license` are free text.
   /// - Throws: ``InputError`` in one sentence.
   public init(file: SafetensorsFile, name: String) throws {
     let trace = try TraceFile(
@@ -58,11 +59,15 @@ extension TraceShape {
 
   /// The metadata of a safetensors trace of this shape.
   func metadata(_ origin: RoutingTrace.Origin) -> [String: String] {
-    [
+    var metadata = [
       "format": RoutingTrace.formatName, "version": RoutingTrace.formatVersion,
       "model": origin.model, "domain": origin.domain, "source": origin.source,
       "license": origin.license, "experts": String(expertCount), "top_k": String(topK),
-      "layers": String(layerCount), "first_layer": String(firstLayer),
+      "layers": String(layerCount), "first_layer": String(layers[0]),
     ]
+    if layers.last! - layers[0] != layerCount - 1 {
+      metadata["layer_numbers"] = layers.map(String.init).joined(separator: ",")
+    }
+    return metadata
   }
 }

@@ -39,10 +39,8 @@ public struct RoutingTrace: Sendable, Equatable {
   public let expertCount: Int
   /// K, the experts that each token chose.
   public let topK: Int
-  /// L, the recorded layers, which are consecutive.
-  public let layerCount: Int
-  /// Number of the first recorded layer in the model's numbering.
-  public let firstLayer: Int
+  /// [L] recorded layers in the model's numbering, ascending.
+  public let layers: [Int]
   /// T, the tokens.
   public let tokenCount: Int
   /// Tokens of each sequence; sequences follow each other.
@@ -54,8 +52,8 @@ public struct RoutingTrace: Sendable, Equatable {
   /// [T, L, K] weight of each choice as the model uses it.
   public let routingWeights: [Float]
 
-  /// Recorded layers in the model's numbering.
-  public var layers: Range<Int> { firstLayer..<firstLayer + layerCount }
+  /// L, the recorded layers.
+  public var layerCount: Int { layers.count }
 
   /// Checks and keeps a recording.
   ///
@@ -101,8 +99,7 @@ public struct RoutingTrace: Sendable, Equatable {
     origin = shape.origin
     expertCount = shape.expertCount
     topK = shape.topK
-    layerCount = shape.layerCount
-    firstLayer = shape.firstLayer
+    layers = shape.layers
     self.tokenCount = tokenCount
     self.expertIndices = expertIndices
     self.routingWeights =

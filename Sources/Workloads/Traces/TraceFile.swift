@@ -84,8 +84,7 @@ extension TraceFile {
     }
     let shape = try TraceShape(
       name: name, origin: header.origin, expertCount: header.number("experts"), topK: topK,
-      layerCount: layers, firstLayer: header.number("first_layer"), tokenCount: tokens,
-      hasWeights: weights != nil)
+      layers: header.layers(count: layers), tokenCount: tokens, hasWeights: weights != nil)
     func tensor(_ tensor: SafetensorsFile.Tensor) -> TokenTensor {
       TokenTensor(
         bytes: bytes, start: dataStart + tensor.byteRange.lowerBound, fileStart: fileStart,
@@ -156,6 +155,25 @@ extension TraceFile {
           "\(name): \(key) has shape \(tensor.shape), accepted are shapes of \(rank) sizes")
       }
       return tensor
+    }
+
+    /// The layers' numbers: `layer_numbers`, or consecutive from `first_layer` on.
+    func layers(count: Int) throws -> [Int] {
+      let first = try number("first_layer")
+      let maximum = RoutingTrace.maximumExpertCount
+      guard (1...maximum).contains(count), (0...maximum).contains(first) else {
+        throw InputError(
+          "\(name): \(count) layers from layer \(first) on, accepted are 1...\(maximum) from "
+            + "0...\(maximum) on")
+      }
+      guard let text = metadata["layer_numbers"] else { return Array(first..<first + count) }
+      let numbers = text.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
+      guard numbers.count == count, numbers.first == first, !numbers.contains(nil) else {
+        throw InputError(
+          "\(name): metadata says layer_numbers \"\(text.excerpt)\", accepted are \(count) numbers "
+            + "from \(first) on, separated by commas")
+      }
+      return numbers.compactMap { $0 }
     }
 
     func number(_ key: String) throws -> Int {

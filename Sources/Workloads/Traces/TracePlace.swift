@@ -20,7 +20,7 @@ struct TracePlace: Sendable {
     let row = index / shape.topK
     let (token, layer) = (firstToken + row / shape.layerCount, row % shape.layerCount)
     let slot = index % shape.topK
-    var place = "token \(token), layer \(shape.firstLayer + layer), slot \(slot)"
+    var place = "token \(token), layer \(shape.layers[layer]), slot \(slot)"
     if let tensor {
       let byte = tensor.fileOffset(token: token, layer: layer, slot: slot)
       place += " (\(tensor.field), byte \(byte))"

@@ -52,7 +52,7 @@ public struct TraceReadOptions: Sendable, Equatable {
     let pairs = [
       ("--experts", expertCount, shape.expertCount), ("--top-k", topK, shape.topK),
       ("--trace-layers", layerCount.map { $0 - skippedLayers }, shape.layerCount),
-      ("--first-layer", firstLayer, shape.firstLayer),
+      ("--first-layer", firstLayer, shape.layers[0]),
     ]
     for case (let option, let wanted?, let found) in pairs where wanted != found {
       throw InputError("\(shape.name): \(option) says \(wanted), the trace says \(found)")

@@ -57,17 +57,16 @@ public struct TraceShape: Sendable, Equatable {
   public let expertCount: Int
   /// K, the experts that each token chose.
   public let topK: Int
-  /// L, the recorded layers, which are consecutive.
-  public let layerCount: Int
-  /// Number of the first recorded layer in the model's numbering.
-  public let firstLayer: Int
+  /// [L] recorded layers in the model's numbering, ascending; models may have layers without experts
+  /// in between.
+  public let layers: [Int]
   /// T, the tokens.
   public let tokenCount: Int
   /// Whether weights were recorded; without them every choice has 1/K.
   public let hasWeights: Bool
 
-  /// Recorded layers in the model's numbering.
-  public var layers: Range<Int> { firstLayer..<firstLayer + layerCount }
+  /// L, the recorded layers.
+  public var layerCount: Int { layers.count }
   /// Choices of a token in all layers, L K.
   public var assignmentsPerToken: Int { layerCount * topK }
 
@@ -79,6 +78,23 @@ public struct TraceShape: Sendable, Equatable {
     firstLayer: Int, tokenCount: Int, hasWeights: Bool
   ) throws {
     let maximum = RoutingTrace.maximumExpertCount
+    guard (1...maximum).contains(layerCount), (0...maximum).contains(firstLayer) else {
+      throw InputError(
+        "\(name): \(layerCount) layers from layer \(firstLayer) on, accepted are "
+          + "1...\(maximum) from 0...\(maximum) on")
+    }
+    try self.init(
+      name: name, origin: origin, expertCount: expertCount, topK: topK,
+      layers: Array(firstLayer..<firstLayer + layerCount), tokenCount: tokenCount,
+      hasWeights: hasWeights)
+  }
+
+  /// The same for layers that need not be consecutive.
+  init(
+    name: String, origin: RoutingTrace.Origin, expertCount: Int, topK: Int, layers: [Int],
+    tokenCount: Int, hasWeights: Bool
+  ) throws {
+    let maximum = RoutingTrace.maximumExpertCount
     guard (1...maximum).contains(expertCount) else {
       throw InputError("\(name): \(expertCount) experts, accepted are 1...\(maximum)")
     }
@@ -87,17 +103,19 @@ public struct TraceShape: Sendable, Equatable {
         "\(name): top-k \(topK) of \(expertCount) experts, accepted are "
           + "1...\(expertCount)")
     }
-    guard (1...maximum).contains(layerCount), (0...maximum).contains(firstLayer) else {
+    guard (1...maximum).contains(layers.count),
+      layers.allSatisfy({ (0...2 * maximum).contains($0) }),
+      zip(layers, layers.dropFirst()).allSatisfy({ $0 < $1 })
+    else {
       throw InputError(
-        "\(name): \(layerCount) layers from layer \(firstLayer) on, accepted are "
-          + "1...\(maximum) from 0...\(maximum) on")
+        "\(name): layers \(layers.prefix(8))..., accepted are 1 to \(maximum) ascending numbers "
+          + "from 0 on")
     }
     self.name = name
     self.origin = origin
     self.expertCount = expertCount
     self.topK = topK
-    self.layerCount = layerCount
-    self.firstLayer = firstLayer
+    self.layers = layers
     self.tokenCount = tokenCount
     self.hasWeights = hasWeights
   }
@@ -108,8 +126,7 @@ public struct TraceShape: Sendable, Equatable {
     origin = trace.origin
     expertCount = trace.expertCount
     topK = trace.topK
-    layerCount = trace.layerCount
-    firstLayer = trace.firstLayer
+    layers = trace.layers
     tokenCount = trace.tokenCount
     hasWeights = true
   }
@@ -124,8 +141,7 @@ public struct TraceShape: Sendable, Equatable {
     origin = shape.origin
     expertCount = shape.expertCount
     topK = shape.topK
-    layerCount = shape.layerCount
-    firstLayer = shape.firstLayer
+    layers = shape.layers
     self.tokenCount = tokenCount
     hasWeights = shape.hasWeights
   }
