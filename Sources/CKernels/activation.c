@@ -45,7 +45,8 @@ INLINE float gated_by(float g, float z) {
 INLINE float silu(float g) { return gated_by(g, g); }
 
 /* The tanh form of GELU (Hendrycks and Gimpel 2016, section 2):
-   g / 2 * (1 + tanh(sqrt(2 / pi) (g + 0.044715 g^3))), and (1 + tanh(z / 2)) / 2 = 1 / (1 + e^-z). */
+   g / 2 * (1 + tanh(sqrt(2 / pi) (g + 0.044715 g^3))),
+   and (1 + tanh(z / 2)) / 2 = 1 / (1 + e^-z). */
 INLINE float gelu(float g) { return gated_by(g, g * (1.59576912f + 0.0713548163f * g * g)); }
 
 /* NaN stays: a comparison with it is false. */
@@ -63,8 +64,8 @@ INLINE float same(float value) { return value; }
     }                                                                            \
   }
 
-#define PLAIN(name, type, function, rounded)                           \
-  CLONES void name(size_t count, const float *up, type *restrict to) { \
+#define PLAIN(name, type, function, rounded)                             \
+  CLONES void name(size_t count, const float *up, type *restrict to) {   \
     for (size_t i = 0; i < count; i++) to[i] = rounded(function(up[i])); \
   }
 

@@ -105,7 +105,8 @@ struct DoctorCommand: ParsableCommand {
   private static func models() -> Finding {
     do {
       return Finding(
-        what: "model presets", found: try ModelLibrary.names().joined(separator: ", "), advice: "")
+        what: "model presets", found: "\(try ModelLibrary.names().count), see 'epsim model'",
+        advice: "")
     } catch {
       return Finding(
         what: "model presets", found: "none",

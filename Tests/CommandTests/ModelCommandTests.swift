@@ -133,7 +133,8 @@ struct ModelCommandTests {
   @Test(
     "what cannot be read or run is refused in one sentence",
     arguments: [
-      (["model", "mixtral"], "model mixtral is unknown"),
+      (["model", "mixtral"], "unknown, presets like it are mixtral-8x22b, mixtral-8x7b; 'epsim"),
+      (["model", "7"], "model 7 is unknown; 'epsim model' lists all"),
       (["model", "no/such/config.json"], "no/such/config.json"),
       (["model", "tiny", "--ranks", "0"], "--ranks 0"),
       (["run", "--model", "llama-2-70b"], "is dense"),

@@ -63,7 +63,28 @@ private func preset(_ name: String) throws -> ModelShape {
     ("scaling: 1", "scaling: .nan", "router.scaling is nan"),
     ("score: softmax", "score: entmax", "router.score is entmax, accepted is softmax"),
     ("kind: none", "kind: grouped", "attention.heads is missing"),
-    ("top_k: 6\n", "", "top_k is missing"),
+    ("top_k: 6\n", "", "key top_k is missing"),
+    ("dense_layers: 1", "moe_layers: [3, 2]", "ascending order"),
+    ("dense_layers: 1", "moe_layers: [26, 27]", "layers from 0 to 26"),
+    ("dense_layers: 1", "moe_layers: { first: 30, every: 1 }", "moe_layers is every 1 from 30"),
+    ("dense_layers: 1", "dense_layers: 26\nmoe_layers: [1, 2]", "more than the 27 layers"),
+    ("shared_experts: 2", "shared_experts: 2000", "shared_experts is 2000"),
+    ("top_k: 6", "top_k: 6\nunverified: [top_q]", "unverified names the key top_q"),
+    ("top_k: 6", "top_k: 6\npublished: { total: .nan, source: x }", "published has the count nan"),
+    ("top_k: 6", "top_k: 6\nactivation: tanh", "activation is tanh, accepted is swiglu"),
+    ("top_k: 6", "top_k: 6\nexpert_input_size: 65", "expert_input_size is 65"),
+    ("scaling: 1", "scaling: 1, group_limit: 2", "router.group_limit is 2, accepted is 1 to 1"),
+    ("scaling: 1", "scaling: 1, hash_layers: 27", "router.hash_layers is 27"),
+    ("kind: none", "kind: mamba2, heads: 4", "attention.head_size is missing"),
+    ("kind: none", "kind: sparse", "attention.kind is sparse"),
+    (
+      "kind: none", "kind: cross, layers: 28, heads: 1, key_value_heads: 1, head_size: 1",
+      "attention.layers is 28"
+    ),
+    (
+      "kind: none", "kind: grouped, heads: 4, key_value_heads: 4, head_size: 4, norm: maybe",
+      "attention.norm is maybe, accepted is none, head, all"
+    ),
   ])
   func badPresetIsRefusedInOneSentence(old: String, new: String, expected: String) throws {
     let good = try String(
