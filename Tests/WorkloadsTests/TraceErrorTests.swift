@@ -79,8 +79,8 @@ import Workloads
     expectInputError("expert_weights_2.txt", "line 1 has not as many tokens") { try open() }
     _ = try folder.write(line, "expert_weights_2.txt")
     #expect(throws: Never.self) { try open() }
-    _ = try folder.write(line, "expert_weights_4.txt")
-    expectInputError("layer 3 is missing") { try open() }
+    _ = try folder.write(line, "expert_weights_02.txt")
+    expectInputError("layer 2 has two files") { try open() }
   }
 
   @Test func layersMayLeaveGapsAndMayBeRenumbered() throws {
