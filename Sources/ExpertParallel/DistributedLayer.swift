@@ -34,8 +34,7 @@ final class DistributedLayer {
   private let shared: ExpertStage?
   /// Nil where choices are looked up.
   let router: LiveRouter?
-  /// [S + 1] first grouped row of each local slot.
-  private let firstRowOfSlot: UnsafeMutableBufferPointer<Int>
+  private let grouping: RowGrouping
   /// [2] the rank's tokens as the rows of one slot, for the shared experts.
   private let tokenRows: UnsafeMutableBufferPointer<Int>
   private let rank: Int
@@ -71,15 +70,14 @@ final class DistributedLayer {
     } else {
       router = nil
     }
-    firstRowOfSlot = .zeroed(exchange.counts.localSlotCount + 1)
+    grouping = RowGrouping(
+      exchange.counts, hidden: model.hiddenSize, wire: runCase.wire,
+      elementType: configuration.elementType)
     tokenRows = .zeroed(2)
     jitter = CounterRandom(seed: configuration.seed, 0x71_77E2, UInt64(rank), UInt64(layer))
   }
 
-  deinit {
-    firstRowOfSlot.deallocate()
-    tokenRows.deallocate()
-  }
+  deinit { tokenRows.deallocate() }
 
   /// Takes over the tokens of a step, outside of the measurement. Local.
   ///
@@ -119,14 +117,14 @@ final class DistributedLayer {
     let handle = try dispatch(recorder: &recorder, on: comm)
     recorder.mark(.dispatch)
     receivedRowCount = handle.receivedRows
-    group()
+    grouping.group(buffers)
     recorder.mark(.group)
     experts.run(
-      firstRows: firstRowOfSlot, x: buffers.groupedRows, y: buffers.expertOutput)
+      firstRows: grouping.firstRowOfSlot, x: buffers.groupedRows, y: buffers.expertOutput)
     recorder.mark(.expert)
     computeShared()
     recorder.mark(.shared)
-    ungroup()
+    grouping.ungroup(buffers)
     recorder.mark(.ungroup)
     try combine(handle, recorder: &recorder, on: comm)
     recorder.mark(.combine)
@@ -191,27 +189,6 @@ final class DistributedLayer {
       into: buffers.sendRows, type: runCase.wire)
   }
 
-  /// Rows from (source, slot) order into (slot, source) order: blocks stay whole.
-  private func group() {
-    let (localSlots, hidden, wire) = (
-      exchange.counts.localSlotCount, model.hiddenSize, runCase.wire
-    )
-    let received = exchange.counts.receivedPerSlot
-    let sources = localSlots == 0 ? 0 : received.count / localSlots
-    var row = 0
-    for slot in 0..<localSlots {
-      firstRowOfSlot[slot] = row
-      for source in 0..<sources { row += Int(received[source * localSlots + slot]) }
-    }
-    firstRowOfSlot[localSlots] = row
-    forEachBlock { arrived, grouped, count in
-      RowKernels.convert(
-        count: count * hidden, from: buffers.receivedRows + arrived * hidden * wire.byteCount,
-        type: wire, into: buffers.groupedRows + grouped * hidden * elementType.byteCount,
-        type: elementType)
-    }
-  }
-
   private func computeShared() {
     guard let shared else { return }
     let (tokens, hidden) = (decision.tokenCount, model.hiddenSize)
@@ -220,15 +197,6 @@ final class DistributedLayer {
       type: elementType)
     tokenRows[1] = tokens
     shared.run(firstRows: tokenRows, x: buffers.sharedInput, y: buffers.sharedOutput)
-  }
-
-  private func ungroup() {
-    let hidden = model.hiddenSize
-    forEachBlock { arrived, grouped, count in
-      RowKernels.convert(
-        count: count * hidden, from: buffers.expertOutput + grouped * hidden, type: .f32,
-        into: buffers.returnRows + arrived * hidden, type: .f32)
-    }
   }
 
   private func reduce(into output: UnsafeMutablePointer<Float>) {
@@ -241,27 +209,6 @@ final class DistributedLayer {
         resultRows: UnsafePointer(plan.rowOfAssignment.baseAddress!),
         results: UnsafePointer(buffers.combinedRows),
         shared: shared == nil ? nil : UnsafePointer(buffers.sharedOutput), into: output)
-    }
-  }
-
-  /// Calls `body` with the first arrived row, the first grouped row and the row count of every
-  /// block of rows that one source sent for one slot.
-  @inline(__always)
-  private func forEachBlock(_ body: (_ arrived: Int, _ grouped: Int, _ count: Int) -> Void) {
-    let localSlots = exchange.counts.localSlotCount
-    guard localSlots > 0 else { return }
-    let received = exchange.counts.receivedPerSlot
-    var arrived = 0
-    for source in 0..<received.count / localSlots {
-      for slot in 0..<localSlots {
-        let count = Int(received[source * localSlots + slot])
-        guard count > 0 else { continue }
-        // Rows of earlier sources for the same slot come first.
-        var grouped = firstRowOfSlot[slot]
-        for earlier in 0..<source { grouped += Int(received[earlier * localSlots + slot]) }
-        body(arrived, grouped, count)
-        arrived += count
-      }
     }
   }
 }

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: what the tokens of a workload do, and the load that placements are fitted to.
+
+internal import MoE
+internal import Workloads
+
+extension WorkloadSetup {
+  /// The routing of steps of T tokens, dropless; nil for the live router.
+  ///
+  /// - Parameter topK: K; nil for the model's.
+  /// - Throws: ``InputError`` where the workload has not so many choices, or does not fit the model.
+  func source(topK: Int? = nil, tokensPerStep: Int) throws -> (any RoutingSource)? {
+    if let topK { try requireTopK(topK) }
+    guard let trace else {
+      return try spec?.generator(
+        expertCount: model.expertCount, topK: topK ?? model.topK, layerCount: model.layerCount,
+        seed: options.seed, tokensPerStep: tokensPerStep, load: generatorLoad)
+    }
+    let window = TraceWorkload(trace: trace, tokens: judgedTokens, windowSize: tokensPerStep)
+    guard let topK, topK != trace.topK else { return window }
+    return TopKPrefixSource(window, topK: topK, renormalises: model.router.renormalises)
+  }
+
+  /// The routing of a case, with its own K and without what its experts drop; nil for the live
+  /// router.
+  ///
+  /// - Throws: ``InputError`` where the workload cannot be routed or limited so.
+  func source(of spec: CaseSpec, tokensPerStep: Int) throws -> (any RoutingSource)? {
+    guard let source = try source(topK: spec.topK, tokensPerStep: tokensPerStep) else { return nil }
+    if let rate = spec.biasUpdate {
+      throw InputError(
+        "--bias-update \(rate) has no router to act on, choices come from \(source.name); accepted "
+          + "with --workload router")
+    }
+    guard let rule = spec.capacityRule else { return source }
+    return try CapacityLimitedSource(
+      source, rule: rule, windowSize: tokensPerStep, seed: options.seed)
+  }
+
+  private func requireTopK(_ topK: Int) throws {
+    guard topK <= model.expertCount else {
+      throw InputError(
+        "--top-k \(topK), accepted are 1 to \(model.expertCount), the experts of \(model.name)")
+    }
+    if let trace, topK > trace.topK {
+      throw InputError(
+        "--top-k \(topK), accepted are 1 to \(trace.topK), the choices that \(trace.name) holds")
+    }
+  }
+
+  /// The rank of each position of a step. Shape: [T].
+  func rankOfPosition(step: Int, tokensPerStep: Int, rankCount: Int) throws -> [Int32] {
+    let trace = trace.map {
+      TraceWorkload(trace: $0, tokens: judgedTokens, windowSize: tokensPerStep)
+    }
+    return try options.assignment.ranks(
+      tokenCount: tokensPerStep, rankCount: rankCount,
+      sequenceOf: trace.map { trace in { trace.sequence(step: step, position: $0) } })
+  }
+
+  /// Steps of a generator that no run reaches: placements are fitted to them.
+  static let unjudgedSteps = 1 << 30
+
+  /// The load that fitted placements see, for the layers in use.
+  ///
+  /// - Parameter judgedSteps: what will be judged, for workloads without an end.
+  /// - Throws: ``InputError`` where nothing is known about the load.
+  func fittedLoad(
+    judgedSteps: Range<Int>, tokensPerStep: Int, files: InputFiles
+  ) throws -> LoadHistogram {
+    switch fit {
+    case .file(let path):
+      return try LoadHistogram(
+        bytes: files.bytes(path), name: "load file \(path)",
+        layerLists: [Array(model.moeLayers), layers], expertCount: model.expertCount
+      ).selecting(layers: layers)
+    case .tokens(let range):
+      if let trace {
+        let tokens = try range.split(tokenCount: trace.tokenCount).fitted
+        return try LoadHistogram(trace: trace, tokens: tokens).selecting(layers: layers)
+      }
+      guard let source = try source(tokensPerStep: tokensPerStep) else {
+        throw InputError(
+          "placements that are fitted need to know the load, which a live router does not tell "
+            + "beforehand; use --workload with a trace or a generator, or --fit with a load file")
+      }
+      let steps =
+        range == .firstHalf
+        ? Self.unjudgedSteps..<Self.unjudgedSteps + judgedSteps.count : judgedSteps
+      return LoadHistogram(
+        source: source, layers: layers, steps: steps, windowSize: tokensPerStep)
+    }
+  }
+}
