@@ -16,19 +16,24 @@ struct CompareCommand: DistributedCommand {
     commandName: "compare",
     abstract: "Run many cases on the same tokens, interleaved, and say which is fastest and why.",
     discussion: """
-      Comma lists make a case of every combination; the first case is the base. Every step runs all
-      cases on the same tokens, so differences are paired: a difference inside its 95 % interval is
-      called "no difference".
+      Comma lists make a case of every combination; the first case is the base.
+      Every step runs all cases on the same tokens, so differences are paired: a
+      difference inside its 95 % interval is called "no difference".
 
       Examples:
-        scripts/launch -n 2 -- .build/release/epsim compare --config examples/placement.yaml
-        scripts/launch -n 4 -- .build/release/epsim compare --model tiny --workload zipf:1.1 \\
+        scripts/launch -n 2 -- .build/release/epsim compare \\
+          --config examples/placement.yaml
+        scripts/launch -n 4 -- .build/release/epsim compare --workload zipf:1.1 \\
           --placement contiguous,lpt,eplb+8 --replica-choice expert-rr,nearest
+      What capacity and drop policies drop, and what is left empty:
+        epsim compare --workload router --capacity none,1,1.25 \\
+          --drop-policy position,probability,reroute
       What a rank that is 5 ms late in every layer, or half as slow again, costs:
         scripts/launch -n 2 -- .build/release/epsim compare --case delay=none \\
           --case delay=1:5000 --case slow=1:1.5 --case jitter=500
-      Five launches, and the spread between them; then what a killed one still lacks:
-        scripts/launch -n 2 --launches 5 -- .build/release/epsim compare --output five
+      Five launches, and the spread between them; then what a killed one lacks:
+        scripts/launch -n 2 --launches 5 -- .build/release/epsim compare \\
+          --output five
         scripts/launch -n 2 -- .build/release/epsim compare --output five --resume
       """)
 

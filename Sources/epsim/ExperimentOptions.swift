@@ -23,8 +23,9 @@ struct WorkloadOptions: ParsableArguments {
 
   @Option(
     help: """
-      Where the experts' choices come from: router (computed live by the model's router), a trace \
-      (.safetensors), or a generator NAME[:VALUE][:KEY=VALUE]...: \
+      Where the experts' choices come from: router, computed live by the model's rule, or \
+      router:NAME by another one: \(RouterSpec.names) (docs/routers.md); a trace (.safetensors); \
+      or a generator NAME[:VALUE][:KEY=VALUE]...: \
       \(WorkloadSpec.catalogue.map(\.usage).joined(separator: ", ")) (docs/workloads.md).
       """)
   var workload = "router"

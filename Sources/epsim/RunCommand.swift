@@ -18,13 +18,19 @@ struct RunCommand: DistributedCommand {
       Examples:
         epsim run --model tiny
         epsim run --model tiny --workload zipf:1.2 --placement eplb+8 --check
-        scripts/launch -n 2 -- .build/release/epsim run --model deepseek-v2-lite \\
-          --workload examples/traces/deepseek-v2-lite-law.safetensors --layers 1,19 --tokens 2048
-      Many ranks on few cores (experts sleep for their modelled time), and a picture of it:
-        scripts/launch -n 8 -- .build/release/epsim run --model mixtral-8x7b --layers 4 \\
-          --workload zipf:1 --compute emulated --expert-rate 500G --timeline run.json
+        scripts/launch -n 2 -- .build/release/epsim run \\
+          --model deepseek-v2-lite --layers 1,19 --tokens 2048 \\
+          --workload examples/traces/deepseek-v2-lite-law.safetensors
+      Another router, a capacity, and the balance losses of every layer:
+        epsim run --workload router:sigmoid --capacity 1.25 --losses
+      Many ranks on few cores (experts sleep for their modelled time), and a
+      picture of it:
+        scripts/launch -n 8 -- .build/release/epsim run --model mixtral-8x7b \\
+          --layers 4 --workload zipf:1 --compute emulated \\
+          --expert-rate 500G --timeline run.json
       Two nodes on this machine, 1 Gbit/s between them (needs root):
-        scripts/emulated-cluster with --nodes 2 --rate 1gbit -n 2 -- .build/release/epsim run
+        scripts/emulated-cluster with --nodes 2 --rate 1gbit -n 2 -- \\
+          .build/release/epsim run
       """)
 
   @OptionGroup(title: "Model and workload") var workload: WorkloadOptions

@@ -67,12 +67,16 @@ public struct RouterSpec: Sendable, Equatable, CustomStringConvertible {
     kind = entry.kind(parameter ?? entry.parameter?.standard ?? 0)
   }
 
-  private static func unknown(_ text: String) -> InputError {
-    let names = catalogue.map { entry in
+  /// All names with their parameters, for help texts and errors.
+  public static var names: String {
+    catalogue.map { entry in
       entry.parameter.map { "\(entry.name)[:\($0.name)]" } ?? entry.name
-    }
-    return InputError(
+    }.joined(separator: ", ")
+  }
+
+  private static func unknown(_ text: String) -> InputError {
+    InputError(
       "router \"\(text)\" is unknown, accepted are router and router:NAME with NAME one of "
-        + names.joined(separator: ", "))
+        + names)
   }
 }
