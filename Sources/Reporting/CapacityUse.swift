@@ -69,7 +69,7 @@ struct CapacityTable {
     ])
     for (name, use) in rows {
       table.add([
-        TextTable.wrapped(name), Self.count(use.slots), Self.count(use.kept),
+        TextTable.wrapped(name, width: 22), Self.count(use.slots), Self.count(use.kept),
         Self.count(use.dropped), Quantity.percent(use.droppedShare, 2),
         use.forecastDroppedShare.map { Quantity.percent($0, 2) } ?? "n/a",
         Quantity.percent(use.droppedTokenShare, 2), Quantity.percent(use.utilisation, 1),
