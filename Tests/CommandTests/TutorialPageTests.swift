@@ -7,30 +7,36 @@ import Testing
 
 @Suite("Tutorial page", .serialized)
 struct TutorialPageTests {
-  /// Runs a command line as it stands on the page, in a folder of its own, and takes down its lines.
-  private func run(_ command: String) throws -> (lines: [String], outcome: Command) {
-    let outcome = try Command.run(
-      "/usr/bin/env", ["timeout", "300", "/bin/bash", "-o", "pipefail", "-c", command],
-      environment: ["PATH": "\(Command.products.path):\(Self.path)"], in: Self.folder.url)
-    var lines = outcome.output.components(separatedBy: "\n")
-    while lines.last == "" { lines.removeLast() }
-    return (lines, outcome)
-  }
+  /// A folder that looks like the repository after a build; what commands write stays in it.
+  private struct Workplace {
+    let folder: TemporaryFolder
 
-  private static let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
-
-  /// A folder that looks like the repository; what commands write stays in it.
-  private static let folder: TemporaryFolder = {
-    do {
-      let folder = try TemporaryFolder()
-      for name in ["examples", "hostfiles", "models", "scripts", "Tests"] {
-        try FileManager.default.createSymbolicLink(
+    init() throws {
+      folder = try TemporaryFolder()
+      let files = FileManager.default
+      for name in ["examples", "hostfiles", "models", "scripts"] {
+        try files.createSymbolicLink(
           at: folder.url.appending(path: name),
           withDestinationURL: Command.repository.appending(path: name))
       }
-      return folder
-    } catch { fatalError("\(error)") }
-  }()
+      try files.createDirectory(
+        at: folder.url.appending(path: ".build"), withIntermediateDirectories: true)
+      try files.createSymbolicLink(
+        at: folder.url.appending(path: ".build/release"), withDestinationURL: Command.products)
+    }
+
+    /// Runs a command line as it stands on the page, and takes down its lines.
+    func run(_ command: String) throws -> (lines: [String], outcome: Command) {
+      let outcome = try Command.run(
+        "/usr/bin/env",
+        [
+          "timeout", "300", "/bin/bash", "-c", "PATH=$PWD/.build/release:$PATH; " + command,
+        ], in: folder.url)
+      var lines = outcome.output.components(separatedBy: "\n")
+      while lines.last == "" { lines.removeLast() }
+      return (lines, outcome)
+    }
+  }
 
   /// `counted` or `all` (also times, of this machine): rewrite the outputs instead of testing them.
   private static let renewal = ProcessInfo.processInfo.environment["EPSIM_RENEW_TUTORIAL"]
@@ -38,11 +44,12 @@ struct TutorialPageTests {
   @Test("every output without times is what its command prints")
   func outputs() throws {
     var page = try TutorialPage()
+    let workplace = try Workplace()
     #expect(page.blocks.count { !$0.isTimed } >= 8)
     var renewed: [(block: TutorialPage.Block, lines: [String])] = []
     for block in page.blocks where !block.isTimed || Self.renewal == "all" {
       #expect(block.isTimed || block.command.hasPrefix("epsim "), "\(block.command)")
-      let (lines, outcome) = try run(block.command)
+      let (lines, outcome) = try workplace.run(block.command)
       #expect(outcome.exitCode == 0, "\(block.command): \(outcome.error)")
       if Self.renewal == nil {
         if let line = TutorialPage.difference(block, lines) {
@@ -67,14 +74,15 @@ struct TutorialPageTests {
   func timedCommands() throws {
     let blocks = try TutorialPage().blocks.filter(\.isTimed)
     #expect(blocks.count >= 5)
+    let workplace = try Workplace()
     for block in blocks {
       // Launchers and loops stay out: what they start runs on two ranks of this machine.
       let words = block.command.replacing("$tokens", with: "64").split(separator: " ")
-      let start = try #require(words.firstIndex(of: "epsim"), "\(block.command)")
-      let end = words[start...].firstIndex { $0 == "|" || $0.hasSuffix(";") } ?? words.endIndex
+      let start = try #require(words.firstIndex { $0.hasSuffix("epsim") }, "\(block.command)")
+      let end = words[start...].firstIndex { $0 == "|" || $0 == "2>/dev/null" } ?? words.endIndex
       let command = words[start..<end].joined(separator: " ")
-      let (lines, outcome) = try run(
-        "scripts/launch -n 2 --timeout 60 -- $(command -v epsim) \(command.dropFirst(6)) "
+      let (lines, outcome) = try workplace.run(
+        "scripts/launch -n 2 --timeout 60 -- \(command) "
           + "--tokens 64 --steps 8 --warmup 1 --output -")
       #expect(outcome.exitCode == 0, "\(command): \(outcome.error)")
       for line in block.segments.joined() where line.hasPrefix("---") || line.hasPrefix("case") {
