@@ -14,7 +14,7 @@ struct TutorialPage {
     let isTimed: Bool
     /// The command on one line.
     let command: String
-    /// What the page shows, cut at its `...` lines.
+    /// What the page shows, cut at its `...` lines; empty where it begins or ends with one.
     let segments: [[String]]
     /// Lines of the page that hold the output.
     let outputLines: Range<Int>
@@ -43,7 +43,7 @@ struct TutorialPage {
       }
       let first = index + 1
       while lines[index] != "```" { index += 1 }
-      let segments = lines[first..<index].split(separator: "...", omittingEmptySubsequences: true)
+      let segments = lines[first..<index].split(separator: "...", omittingEmptySubsequences: false)
       blocks.append(
         Block(
           isTimed: isTimed, command: command, segments: segments.map(Array.init),
@@ -57,12 +57,15 @@ struct TutorialPage {
     var start = 0
     for segment in block.segments {
       guard let found = place(of: segment, in: output, from: start, matches: ==) else {
-        let known = segment.first { !output[start...].contains($0) }
-        return known ?? segment[0]
+        return segment.first { !output[start...].contains($0) } ?? segment[0]
+      }
+      if start == 0 && found > 0 && block.segments[0] == segment {
+        return segment[0]
       }
       start = found + segment.count
     }
-    return nil
+    let ends = block.segments.last?.isEmpty != false || start == output.count
+    return ends ? nil : "(the end)"
   }
 
   /// The lines of an output that take the place of what the page shows of it: all of it where the
