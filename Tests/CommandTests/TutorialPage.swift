@@ -69,9 +69,9 @@ struct TutorialPage {
   }
 
   /// The lines of an output that take the place of what the page shows of it: all of it where the
-  /// page shows nothing yet, else the lines that differ in numbers only.
+  /// page leaves nothing out, else segments that begin with the same words; nil where one does not.
   static func renewed(_ block: Block, _ output: [String]) -> [String]? {
-    if block.outputLines.isEmpty { return output }
+    if block.segments.count <= 1 { return output }
     var start = 0
     var shown: [[String]] = []
     for segment in block.segments {
