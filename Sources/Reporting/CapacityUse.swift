@@ -20,6 +20,10 @@ public struct CapacityUse: Codable, Sendable {
 
   /// E C of every batch and layer.
   public var slots: Double
+  /// Assignments that hold a slot; with the dropped ones T K of every layer.
+  public var kept: Double
+  /// Assignments that found none.
+  public var dropped: Double
   /// Dropped assignments over all.
   public var droppedShare: Double
   /// The same as forecast from popularity; null where it cannot be.
@@ -38,6 +42,8 @@ public struct CapacityUse: Codable, Sendable {
     _ offer: Offer, tokens: Double, kept: Double, dropped: CaseRecord.Dropped
   ) {
     slots = offer.slotsPerStep
+    self.kept = kept
+    self.dropped = dropped.assignments
     droppedShare = dropped.assignments / max(1, kept + dropped.assignments)
     droppedTokenShare = dropped.tokens / max(1, tokens)
     utilisation = slots > 0 ? kept / slots : 0
@@ -57,20 +63,27 @@ struct CapacityTable {
   var text: String {
     guard !rows.isEmpty else { return "" }
     var table = TextTable([
-      ("capacity", .left), ("dropped\nassignments", .right), ("forecast", .right),
-      ("tokens with\nno expert", .right), ("slots\nused", .right),
-      ("padded rows\n/ kept", .right),
+      ("capacity", .left), ("slots\nper step", .right), ("kept\nper step", .right),
+      ("dropped\nper step", .right), ("dropped\nshare", .right), ("forecast\nshare", .right),
+      ("tokens, no\nexpert", .right), ("slots\nused", .right), ("padded\n/ kept", .right),
     ])
     for (name, use) in rows {
       table.add([
-        TextTable.wrapped(name), Quantity.percent(use.droppedShare, 2),
+        TextTable.wrapped(name, width: 22), Self.count(use.slots), Self.count(use.kept),
+        Self.count(use.dropped), Quantity.percent(use.droppedShare, 2),
         use.forecastDroppedShare.map { Quantity.percent($0, 2) } ?? "n/a",
         Quantity.percent(use.droppedTokenShare, 2), Quantity.percent(use.utilisation, 1),
         Quantity.fixed(use.paddedOverKept, 3),
       ])
     }
     return table.text
-      + "\n\nforecast: binomial loads from the popularity of the fitted tokens, computed; padded rows:"
-      + "\nwhat experts padded to their capacity would compute (here only kept rows are computed)"
+      + "\n\nper step: assignments of all layers and ranks; forecast: mean of random batches with the"
+      + "\npopularity of the fitted tokens; padded: slots, which experts padded to their capacity would"
+      + "\ncompute (here only kept rows are computed)"
+  }
+
+  /// Means over steps need not be whole.
+  private static func count(_ value: Double) -> String {
+    Quantity.fixed(value, value == value.rounded() ? 0 : 1)
   }
 }

@@ -69,7 +69,8 @@ public struct TrafficTable {
         Quantity.fixed(Double(count) / Double(max(1, total.tokens)), 2)
       }
       table.add([
-        "\(topology.rankCount) (\(topology.nodeCount))", row.name,
+        "\(topology.rankCount) (\(topology.nodeCount))",
+        TextTable.wrapped(row.name, width: 16),
         Quantity.fixed(row.ranks.summary.maxOverMean, 3),
         Quantity.fixed(row.nodes.summary.maxOverMean, 3), "\(row.ranks.summary.activatedMax)",
         perToken(total.offRankRaw), perToken(total.offNodeRaw), perToken(total.offNodeNodeDedup),

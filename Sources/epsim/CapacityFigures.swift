@@ -69,7 +69,9 @@ extension WorkloadSetup {
     dropless.capacity = nil
     guard let trace else {
       guard let source = try source(of: dropless, tokensPerStep: tokensPerStep) else { return nil }
-      let steps = Self.unjudgedSteps..<Self.unjudgedSteps + 8
+      // Chance in a short sample looks like skew, and skew is forecast as drops.
+      let count = max(8, 16_384 / tokensPerStep)
+      let steps = Self.unjudgedSteps..<Self.unjudgedSteps + count
       return LoadHistogram(
         source: source, layers: layers, steps: steps, windowSize: tokensPerStep)
     }

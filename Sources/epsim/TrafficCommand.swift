@@ -60,12 +60,18 @@ struct TrafficCommand: ParsableCommand {
       return
     }
     let rows = try cases.map { try computation.row($0, name: $0.name(among: cases)) }
+    let choices = Set(cases.map { $0.topK ?? setup.model.topK }).sorted()
+    func counted(_ count: Int, _ word: String) -> String {
+      "\(count) \(word)\(count == 1 ? "" : "s")"
+    }
     print(
       """
       \(setup.model.name), \(workload.workload): \(setup.judgedDescription), \
-      \(computation.tokensPerStep) tokens, top-\(setup.model.topK), \(setup.layers.count) layers
-      \(topology.rankCount) ranks on \(topology.nodeCount) node\(topology.nodeCount == 1 ? "" : "s")\
-      , tokens dealt by \(workload.assignment.rawValue); computed, nothing was run
+      \(counted(computation.tokensPerStep, "token")), \
+      top-\(choices.map(String.init).joined(separator: ",")), \
+      \(counted(setup.layers.count, "layer"))
+      \(counted(topology.rankCount, "rank")) on \(counted(topology.nodeCount, "node")), \
+      tokens dealt by \(workload.assignment.rawValue); computed, nothing was run
       """)
     if placements.contains(where: \.needsLoad) {
       print("Placements fitted to \(setup.fitDescription)")
