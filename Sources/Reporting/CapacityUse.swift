@@ -36,16 +36,15 @@ public struct CapacityUse: Codable, Sendable {
   public var paddedOverKept: Double
 
   /// - Parameters:
-  ///   - tokens: tokens of all layers per step.
-  ///   - kept: assignments kept per step.
-  init(
-    _ offer: Offer, tokens: Double, kept: Double, dropped: CaseRecord.Dropped
-  ) {
+  ///   - total: counters of all layers over all steps.
+  ///   - steps: how many there were.
+  init(_ offer: Offer, _ total: LayerTraffic, steps: Int = 1) {
+    func perStep(_ count: Int) -> Double { Double(count) / Double(steps) }
     slots = offer.slotsPerStep
-    self.kept = kept
-    self.dropped = dropped.assignments
-    droppedShare = dropped.assignments / max(1, kept + dropped.assignments)
-    droppedTokenShare = dropped.tokens / max(1, tokens)
+    kept = perStep(total.assignments)
+    dropped = perStep(total.droppedAssignments)
+    droppedShare = dropped / max(1, kept + dropped)
+    droppedTokenShare = Double(total.droppedTokens) / Double(max(1, total.tokens))
     utilisation = slots > 0 ? kept / slots : 0
     paddedOverKept = kept > 0 ? slots / kept : 0
     forecastDroppedShare = offer.forecastDroppedShare

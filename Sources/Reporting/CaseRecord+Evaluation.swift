@@ -56,7 +56,6 @@ extension CaseRecord {
     dropped = Dropped(
       assignments: perStep(total.droppedAssignments), tokens: perStep(total.droppedTokens))
     replicas = Replicas(measurement)
-    let kept = perStep(total.assignments)
     expertMaxOverMean = measurement.traffic.map(\.expertMaxOverMean)
     outputDigest = String(format: "%016llx", measurement.digest)
     balance = measurement.balance
@@ -65,8 +64,7 @@ extension CaseRecord {
     if let offer = measurement.capacity {
       dropPolicy = routing.dropPolicy
       capacityScope = routing.capacityScope
-      capacityUse = CapacityUse(
-        offer, tokens: perStep(total.tokens), kept: kept, dropped: dropped)
+      capacityUse = CapacityUse(offer, total, steps: measurement.traffic.count)
     }
     delay = options.delay
     slow = options.slow

@@ -12,6 +12,8 @@ public struct TrafficRecord: Encodable {
   public struct Layer: Encodable {
     public let layer: Int
     public let assignments: Int
+    public let droppedAssignments: Int
+    public let droppedTokens: Int
     public let local: Int
     public let recvMax: Int
     public let dedupTokenGpuPairs: Int
@@ -42,6 +44,8 @@ public struct TrafficRecord: Encodable {
   public let meanGpusPerToken: Double
   public let meanNodesPerToken: Double
   public let load: LoadSummary
+  /// Null where nothing is dropped.
+  @ExplicitNull public var capacityUse: CapacityUse? = nil
   /// [R][R] assignments from source to destination in the first layer that was counted.
   public let layer1SendMatrix: [[Int]]
   /// [R][R] the same with a token counted once per destination.
@@ -50,13 +54,17 @@ public struct TrafficRecord: Encodable {
   enum CodingKeys: String, CodingKey {
     case dataset, tokens, layers, topk, gpus, nodes, placement, source, perLayer, sumLocal
     case sumDedupTokenGpuPairs, sumDedupRemoteGpuPairs, sumDedupRemoteNodePairs
-    case meanGpusPerToken, meanNodesPerToken, load
+    case meanGpusPerToken, meanNodesPerToken, load, capacityUse
     // The strategy for snake case would separate the digit.
     case layer1SendMatrix = "layer1_send_matrix"
     case layer1SendMatrixDedup = "layer1_send_matrix_dedup"
   }
 
-  public init(dataset: String, placement: String, source: String, counters: TrafficCounters) {
+  /// - Parameter capacity: what the experts offer; nil where nothing is dropped.
+  public init(
+    dataset: String, placement: String, source: String, counters: TrafficCounters,
+    capacity: CapacityUse.Offer? = nil
+  ) {
     let rows = counters.placement.layers.indices
     let traffic = rows.map(counters.layer)
     self.dataset = dataset
@@ -89,6 +97,7 @@ public struct TrafficRecord: Encodable {
     }
     layer1SendMatrix = rowsOf(traffic[0].raw)
     layer1SendMatrixDedup = rowsOf(traffic[0].rankDedup)
+    capacityUse = capacity.map { CapacityUse($0, counters.total) }
   }
 }
 
@@ -96,6 +105,8 @@ extension TrafficRecord.Layer {
   fileprivate init(_ number: Int, _ traffic: LayerTraffic, activated: Int) {
     layer = number
     assignments = traffic.assignments
+    droppedAssignments = traffic.droppedAssignments
+    droppedTokens = traffic.droppedTokens
     local = traffic.local
     recvMax = traffic.receivedPerRank.max() ?? 0
     dedupTokenGpuPairs = traffic.tokenRankPairs

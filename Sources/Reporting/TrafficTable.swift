@@ -36,15 +36,7 @@ public struct TrafficTable {
 
     /// What became of the capacity; nil where there is none.
     fileprivate var capacityUse: CapacityUse? {
-      let total = total.total
-      let perStep = { (count: Int) in Double(count) / Double(stepCount) }
-      return capacity.map {
-        CapacityUse(
-          $0, tokens: perStep(total.tokens), kept: perStep(total.assignments),
-          dropped: CaseRecord.Dropped(
-            assignments: perStep(total.droppedAssignments),
-            tokens: perStep(total.droppedTokens)))
-      }
+      capacity.map { CapacityUse($0, total.total, steps: stepCount) }
     }
   }
 

@@ -89,7 +89,8 @@ struct TrafficCommand: ParsableCommand {
       try computation.count(spec, on: placement) { total += $0 }
       return TrafficRecord(
         dataset: setup.trace?.origin.domain ?? workload.workload,
-        placement: spec.name(among: cases), source: workload.assignment.rawValue, counters: total)
+        placement: spec.name(among: cases), source: workload.assignment.rawValue, counters: total,
+        capacity: try computation.capacity(of: spec))
     }
   }
 }

@@ -57,14 +57,18 @@ struct TrafficComputation {
     }
   }
 
+  /// What the capacity of a case offers; nil where it is dropless.
+  func capacity(of spec: CaseSpec) throws -> CapacityUse.Offer? {
+    try CapacityFigures(
+      setup: setup, tokensPerStep: tokensPerStep, steps: steps, rankCount: topology.rankCount
+    ).figures(of: spec)
+  }
+
   /// The counters of a case as a row of a table.
   func row(_ spec: CaseSpec, name: String) throws -> TrafficTable.Row {
     let placement = try placement(spec)
-    let capacity = try CapacityFigures(
-      setup: setup, tokensPerStep: tokensPerStep, steps: steps, rankCount: topology.rankCount
-    ).figures(of: spec)
     var row = TrafficTable.Row(
-      name: name, placement: placement, topology: topology, capacity: capacity)
+      name: name, placement: placement, topology: topology, capacity: try capacity(of: spec))
     try count(spec, on: placement) { row.add($0) }
     return row
   }
