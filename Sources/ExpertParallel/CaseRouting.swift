@@ -30,15 +30,6 @@ public enum CaseRouting: Sendable {
     }
   }
 
-  /// Choices per token of a router that looks at the tokens of all ranks; nil for others.
-  var globalWidth: Int? {
-    if case .router(let live) = self, live.capacity?.scope == .global {
-      live.choiceWidth
-    } else {
-      nil
-    }
-  }
-
   /// K, experts per token.
   public var topK: Int {
     switch self {

@@ -38,16 +38,16 @@ final class CaseRunner {
     let exchange = try RowExchange(
       slotOffsets: runCase.placement.slotOffsets, rank: rank,
       wireRowBytes: hidden * runCase.wire.byteCount, combineRowBytes: hidden * 4)
-    let global = configuration.routing(of: runCase).globalWidth.map {
-      GlobalBatch(configuration, rank: rank, expertCount: configuration.model.expertCount, $0)
-    }
-    self.global = global
     let assignments =
       configuration.tokenCapacity(rank: rank) * configuration.routing(of: runCase).choiceWidth
+    let routers = try CaseRouters(
+      runCase, configuration: configuration, rank: rank, shard: shard, buffers: buffers)
+    global = routers.global
     layers = try configuration.layers.map {
       try DistributedLayer(
         layer: $0, runCase: runCase, configuration: configuration, rank: rank, shard: shard,
-        buffers: buffers, exchange: exchange, global: global, assignmentCapacity: assignments)
+        buffers: buffers, exchange: exchange, router: routers.ofLayer[$0],
+        assignmentCapacity: assignments)
     }
     recorder = SpanRecorder(
       layout: StampLayout(layerCount: layers.count), heartbeat: heartbeat)
@@ -65,7 +65,7 @@ final class CaseRunner {
       recorder.mark(.layerEnd)
     }
     recorder.endStep()
-    for layer in layers { try layer.router?.updateBias(layer.decision, on: comm) }
+    for layer in layers { try layer.router?.updateBias(on: comm) }
   }
 
   /// This rank's part of the digest of the step that ran last. Local.

@@ -42,7 +42,7 @@ final class DistributedLayer {
 
   init(
     layer: Int, runCase: RunCase, configuration: RunConfiguration, rank: Int, shard: ExpertShard,
-    buffers: LayerBuffers, exchange: RowExchange, global: GlobalBatch?, assignmentCapacity: Int
+    buffers: LayerBuffers, exchange: RowExchange, router: LiveRouter?, assignmentCapacity: Int
   ) throws {
     number = layer
     model = configuration.model
@@ -61,15 +61,7 @@ final class DistributedLayer {
     decision = RoutingDecision(tokenCount: 0, topK: configuration.routing(of: runCase).choiceWidth)
     experts = shard.expertStage(layer: layer, runCase: runCase, rank: rank)
     shared = shard.sharedStage(layer: layer, compute: runCase.compute)
-    if case .router(let live) = configuration.routing(of: runCase) {
-      router = LiveRouter(
-        rule: try live.router(layer: layer), gate: shard.routerProduct!,
-        gateWeights: shard.routerWeights(layer: layer)!, capacity: live.capacity,
-        biasUpdateRate: live.biasUpdateRate, global: global,
-        configuration: configuration, layer: layer, rank: rank, buffers: buffers)
-    } else {
-      router = nil
-    }
+    self.router = router
     grouping = RowGrouping(
       exchange.counts, hidden: model.hiddenSize, wire: runCase.wire,
       elementType: configuration.elementType)

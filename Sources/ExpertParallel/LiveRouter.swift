@@ -21,54 +21,41 @@ final class LiveRouter {
 
   private let gate: LinearProduct
   private let gateWeights: PackedWeights
-  private let limiter: CapacityLimiter?
-  private let global: GlobalBatch?
+  private let workspace: RoutingWorkspace
   private let buffers: LayerBuffers
   private let biasUpdateRate: Double?
+  /// [E] what the rule chose in the last step, before drops; empty where no bias follows it.
+  private var loads: [Int64]
+  private let layer: Int
   private let rank: Int
-  private let scratch: UnsafeMutableBufferPointer<Float>
 
   /// - Parameters:
   ///   - gate: the product [H] -> [E] with its weights.
-  ///   - capacity: limits the experts of the rank's batch or of the whole step.
   ///   - biasUpdateRate: what a step's load moves the bias by; nil where it stays.
-  ///   - global: where the logits of the whole step are gathered; nil where the rank's are enough.
   init(
-    rule: any Router, gate: LinearProduct, gateWeights: PackedWeights, capacity: CapacityRule?,
-    biasUpdateRate: Double?, global: GlobalBatch?, configuration: RunConfiguration, layer: Int,
-    rank: Int,
-    buffers: LayerBuffers
+    rule: any Router, gate: LinearProduct, gateWeights: PackedWeights, biasUpdateRate: Double?,
+    hasBias: Bool, workspace: RoutingWorkspace, layer: Int, rank: Int, buffers: LayerBuffers
   ) {
     self.rule = rule
     self.gate = gate
     self.gateWeights = gateWeights
+    self.workspace = workspace
     self.buffers = buffers
-    self.global = global
-    let tokens =
-      global == nil ? configuration.tokenCapacity(rank: rank) : configuration.tokenCount
-    limiter = capacity.map {
-      CapacityLimiter(
-        rule: $0, expertCount: rule.expertCount, assignmentCapacity: tokens * rule.choiceWidth,
-        seed: configuration.seed, layer: layer)
-    }
-    let hasBias = configuration.model.router.hasSelectionBias || biasUpdateRate != nil
-    bias = hasBias ? Array(repeating: 0, count: rule.expertCount) : []
-    self.biasUpdateRate = biasUpdateRate
+    // Rules that do not rank a token's experts have nothing to add a bias to.
+    self.biasUpdateRate = rule.ranksAllExperts ? biasUpdateRate : nil
+    bias =
+      rule.ranksAllExperts && (hasBias || biasUpdateRate != nil)
+      ? Array(repeating: 0, count: rule.expertCount) : []
+    loads = self.biasUpdateRate == nil ? [] : Array(repeating: 0, count: rule.expertCount)
+    self.layer = layer
     self.rank = rank
-    scratch = .zeroed(rule.scratchCount(tokenCount: tokens))
   }
 
-  deinit { scratch.deallocate() }
-
   /// Moves the bias by the step's load over all ranks, outside of the measurement. Collective.
-  func updateBias(
-    _ decision: borrowing RoutingDecision, on comm: borrowing Communicator
-  ) throws(MPIError) {
+  func updateBias(on comm: borrowing Communicator) throws(MPIError) {
     guard let biasUpdateRate else { return }
-    var counts = Array(repeating: 0.0, count: rule.expertCount)
-    for expert in decision.expertIndices where expert >= 0 { counts[Int(expert)] += 1 }
-    SelectionBias.update(
-      &bias, counts: try comm.allReduce(counts, .sum), rate: biasUpdateRate)
+    let counts = try comm.allReduce(loads, .sum).map(Double.init)
+    SelectionBias.update(&bias, counts: counts, rate: biasUpdateRate)
   }
 
   /// Routes the rank's normalised activations. Collective with a global capacity, else local.
@@ -81,40 +68,55 @@ final class LiveRouter {
       rows: tokens.count, x: buffers.normalised, weights: gateWeights, y: buffers.logits)
     let logits = UnsafeBufferPointer(
       start: buffers.logits, count: tokens.count * rule.expertCount)
-    guard let global else {
-      route(logits: logits, tokens: tokens, into: &decision, balance: balance)
+    guard let global = workspace.global else {
+      route(logits: logits, tokens: tokens, into: &decision, counts: true)
       return
     }
     try global.gather(logits, on: comm)
     // Every rank routes the same batch: one is enough for sums over ranks.
     route(
       logits: global.orderedLogits, tokens: global.orderedTokens, into: &global.decision,
-      balance: rank == 0 ? balance : nil)
+      counts: rank == 0)
     global.takeOwn(into: &decision)
   }
 
+  /// - Parameter counts: whether this rank's batch enters the sums over ranks.
   private func route(
     logits: UnsafeBufferPointer<Float>, tokens: UnsafeBufferPointer<UInt64>,
-    into decision: inout RoutingDecision, balance: BalanceCollector?
+    into decision: inout RoutingDecision, counts: Bool
   ) {
     bias.withUnsafeBufferPointer { bias in
       let batch = RouterBatch(
-        logits: logits, tokens: tokens, bias: bias.isEmpty ? nil : bias, scratch: scratch)
+        logits: logits, tokens: tokens, bias: bias.isEmpty ? nil : bias,
+        scratch: workspace.scratch)
       rule.route(batch, into: &decision)
-      balance?.add(logits: logits, decision: decision, tokens: tokens)
+      if counts {
+        balance?.add(logits: logits, decision: decision, tokens: tokens, score: rule.score)
+      }
+      if biasUpdateRate != nil { countLoads(decision, counts: counts) }
       limit(batch, &decision)
     }
   }
 
+  private func countLoads(_ decision: borrowing RoutingDecision, counts: Bool) {
+    for expert in loads.indices { loads[expert] = 0 }
+    guard counts else { return }
+    for index in 0..<decision.expertIndices.count {
+      let expert = decision.expertIndices[index]
+      if expert >= 0 { loads[Int(expert)] += 1 }
+    }
+  }
+
   private func limit(_ batch: RouterBatch, _ decision: inout RoutingDecision) {
-    guard let limiter else { return }
+    guard let limiter = workspace.limiter else { return }
     let tokens = batch.tokens
     if limiter.rule.policy == .reroute {
-      limiter.limit(&decision, tokens: tokens, topK: rule.topK) { token, scores, weights in
+      limiter.limit(&decision, tokens: tokens, topK: rule.topK, layer: layer) {
+        token, scores, weights in
         rule.preferences(batch, token: token, scores: scores, weights: weights)
       }
     } else {
-      limiter.limit(&decision, tokens: tokens, topK: rule.topK)
+      limiter.limit(&decision, tokens: tokens, topK: rule.topK, layer: layer)
     }
   }
 }

@@ -18,11 +18,12 @@ struct RoundSchedule {
 
   /// - Parameter finishedRounds: measured rounds that need not be run again. The first of them is
   ///   run unmeasured as a last round of warm-up, for its digest. A block that has nothing left to
-  ///   measure or check has no rounds.
+  ///   measure, check or sum up has no rounds.
   init(_ configuration: RunConfiguration, finishedRounds: Int) {
     let first = configuration.warmupSteps
     let end = first + configuration.measuredSteps
-    if finishedRounds >= configuration.measuredSteps && !configuration.checksReference {
+    let looksAfterwards = configuration.checksReference || configuration.balance != nil
+    if finishedRounds >= configuration.measuredSteps && !looksAfterwards {
       rounds = []
       return
     }

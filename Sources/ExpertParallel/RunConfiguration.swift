@@ -74,6 +74,13 @@ public struct RunConfiguration: Sendable {
     rankOfPosition.map { $0.reduce(0) { $0 + ($1 == Int32(rank) ? 1 : 0) } }.max() ?? 0
   }
 
+  /// The most rows that all ranks send together in a layer of a case.
+  public func rowLimit(of runCase: RunCase) -> Int {
+    (0..<topology.rankCount).reduce(0) { sum, rank in
+      sum + routing(of: runCase).rowLimit(tokenCount: tokenCapacity(rank: rank))
+    }
+  }
+
   /// Where the choices of a case come from.
   func routing(of runCase: RunCase) -> CaseRouting { routings[runCase.routing] }
 

@@ -105,15 +105,14 @@ struct RunMemory {
     // The buffers exist beside a copy of the step's inputs, and a plan per case and layer.
     let assignments = bufferSizes.tokens * choiceWidth
     let inputBytes = bufferSizes.tokens * model.hiddenSize * 4
-    // With a global capacity every rank holds the logits of all tokens.
-    let globalBytes = cases.compactMap { configuration.routing(of: $0).globalWidth }.reduce(0) {
-      $0
-        + GlobalBatch.byteCount(
-          tokens: configuration.tokenCount, expertCount: model.expertCount, choiceWidth: $1)
+    let routingBytes = cases.reduce(0) { sum, runCase in
+      guard case .router(let live) = configuration.routing(of: runCase) else { return sum }
+      return sum + RoutingWorkspace.byteCount(live, configuration, rank: rank)
     }
+    let balanceBytes = configuration.balance.map { $0.byteCount(configuration) } ?? 0
     let planBytes = (cases.count * 20 + 8) * assignments * configuration.layers.count
     return expertBytes + sharedBytes + routerBytes + scratchBytes + inputBytes + planBytes
-      + globalBytes
+      + routingBytes + balanceBytes
       + bufferSizes.totalBytes
   }
 

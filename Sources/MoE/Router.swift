@@ -40,6 +40,9 @@ public protocol Router: Sendable {
   /// those that are not used are ``RoutingDecision/dropped``.
   var choiceWidth: Int { get }
 
+  /// The function from logits to the probabilities of balance losses.
+  var score: RouterRule.Score { get }
+
   /// Numbers of working memory that a batch needs.
   func scratchCount(tokenCount: Int) -> Int
 
@@ -79,6 +82,8 @@ extension Router {
   public func assignmentLimit(tokenCount: Int) -> Int { tokenCount * topK }
 
   public var ranksAllExperts: Bool { false }
+
+  public var score: RouterRule.Score { .softmax }
 
   public func preferences(
     _ batch: RouterBatch, token: Int, scores: UnsafeMutableBufferPointer<Float>,
@@ -125,12 +130,6 @@ extension RouterBatch {
     UnsafeBufferPointer(rebasing: logits[token * expertCount..<(token + 1) * expertCount])
   }
 
-  /// The same batch with other logits and scratch.
-  func with(
-    logits: UnsafeBufferPointer<Float>, scratch: UnsafeMutableBufferPointer<Float>
-  ) -> RouterBatch {
-    RouterBatch(logits: logits, tokens: tokens, bias: bias, scratch: scratch)
-  }
 }
 
 extension UnsafeMutableBufferPointer<Float> {

@@ -64,6 +64,9 @@ public struct RouterRule: Sendable, Equatable, Codable {
   /// Leading layers with experts whose choice is a hash of the token, not of the logits.
   public var hashLayerCount: Int
 
+  /// Whether the weights of the K chosen experts add up to the same for any K.
+  public var chosenWeightsAddUp: Bool { renormalises || (scope == .chosen && score == .softmax) }
+
   public init(
     score: Score, scope: Scope = .all, renormalises: Bool, scaling: Double = 1,
     groups: GroupLimit? = nil, hasSelectionBias: Bool = false, hashLayerCount: Int = 0

@@ -44,12 +44,14 @@ public struct WorkloadTraffic: Sendable {
   public func counters(step: Int, rankOfPosition: [Int32]) -> TrafficCounters {
     var counters = TrafficCounters(placement: placement, topology: topology)
     var uses = Array(repeating: Int32(0), count: placement.expertCount)
-    for rank in 0..<topology.rankCount {
-      let positions = rankOfPosition.indices.filter { Int(rankOfPosition[$0]) == rank }
-        .map { Int32($0) }
-      var decision = RoutingDecision(tokenCount: positions.count, topK: source.topK)
-      var slots = decision.expertIndices
-      for (row, layer) in placement.layers.enumerated() {
+    let positionsOfRank = (0..<topology.rankCount).map { rank in
+      rankOfPosition.indices.filter { Int(rankOfPosition[$0]) == rank }.map { Int32($0) }
+    }
+    // Layers outside: a source may route a layer of the whole step for the first rank that asks.
+    for (row, layer) in placement.layers.enumerated() {
+      for (rank, positions) in positionsOfRank.enumerated() {
+        var decision = RoutingDecision(tokenCount: positions.count, topK: source.topK)
+        var slots = decision.expertIndices
         source.route(layer: layer, step: step, positions: positions.span, into: &decision)
         slots.withUnsafeMutableBufferPointer { slots in
           uses.withUnsafeMutableBufferPointer { uses in

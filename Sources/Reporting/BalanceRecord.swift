@@ -10,7 +10,7 @@ public struct BalanceRecord: Codable, Sendable {
   public var layer: Int
   /// Tokens of a sequence of the per-sequence loss.
   public var sequenceLength: Int
-  /// E sum f P over all tokens: f is added up over ranks before the product. 1 where balanced.
+  /// sum f P over all tokens, f = E load / (K T): f is added up over ranks before the product. 1 where balanced.
   @ExplicitNull public var auxiliaryGlobal: Double? = nil
   /// The mean of each rank's own product: what comes of reducing after it.
   @ExplicitNull public var auxiliaryPerRank: Double? = nil
@@ -30,10 +30,11 @@ public struct BalanceRecord: Codable, Sendable {
   public var expertMaxOverMean: Double
 
   /// - Parameters:
-  ///   - byRank, bySequence: sums with a segment per rank and per sequence.
+  ///   - byRank: sums with a segment per rank.
+  ///   - sequenceLoss: the mean over sequences of their auxiliary loss.
   ///   - openDevices: M of the communication loss.
   public init(
-    layer: Int, byRank: BalanceSums, bySequence: BalanceSums, sequenceLength: Int,
+    layer: Int, byRank: BalanceSums, sequenceLoss: Double, sequenceLength: Int,
     hasProbabilities: Bool, openDevices: Int
   ) {
     let total = byRank.total
@@ -46,7 +47,7 @@ public struct BalanceRecord: Codable, Sendable {
     guard hasProbabilities else { return }
     auxiliaryGlobal = byRank.globalLoss
     auxiliaryPerRank = byRank.segmentLoss
-    auxiliaryPerSequence = bySequence.segmentLoss
+    auxiliaryPerSequence = sequenceLoss
     zLoss = total.zLoss
     deviceLoss = total.deviceLoss
     communicationLoss = total.communicationLoss(openDevices: openDevices)
@@ -80,7 +81,8 @@ struct BalanceTable {
     }
     let legend =
       first.auxiliaryGlobal == nil
-      ? "Losses need the router's probabilities, which looked-up choices lack: --workload router."
+      ? "Losses need the router's probabilities, which looked-up choices lack (--workload router); "
+        + "loads are what capacity leaves."
       : "Auxiliary losses without coefficient, 1 where balanced. Global: loads are added up over the "
         + "ranks before the product with the probabilities; mean of ranks: each rank multiplies its "
         + "own, which asks every rank's batch to be balanced; mean of sequences: each sequence of "

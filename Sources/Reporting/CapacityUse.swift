@@ -62,7 +62,7 @@ struct CapacityTable {
   var text: String {
     guard !rows.isEmpty else { return "" }
     var table = TextTable([
-      ("capacity", .left), ("slots\nper step", .right), ("kept\nper step", .right),
+      ("case", .left), ("slots\nper step", .right), ("kept\nper step", .right),
       ("dropped\nper step", .right), ("dropped\nshare", .right), ("forecast\nshare", .right),
       ("tokens, no\nexpert", .right), ("slots\nused", .right), ("padded\n/ kept", .right),
     ])
@@ -78,7 +78,7 @@ struct CapacityTable {
     return table.text
       + "\n\nper step: assignments of all layers and ranks; forecast: mean of random batches with the"
       + "\npopularity of the fitted tokens; padded: slots, which experts padded to their capacity would"
-      + "\ncompute (here only kept rows are computed)"
+      + "\ncompute (here only kept rows are computed); drops in a rank's batch depend on the ranks"
   }
 
   /// Means over steps need not be whole.

@@ -15,7 +15,7 @@ public struct CompareReport {
         RecordHeading(record).text, caseTable, termTable, capacityTable,
         LaunchSpread(record, unit).text,
       ]
-      + notes + [explanations]
+      + balanceTables + notes + [explanations]
     return parts.filter { !$0.isEmpty }.joined(separator: "\n\n")
   }
 
@@ -70,6 +70,13 @@ public struct CompareReport {
     CapacityTable(
       record.cases.compactMap { entry in entry.capacityUse.map { (entry.name, $0) } }
     ).text
+  }
+
+  /// Losses of every case that has them, under its name.
+  private var balanceTables: [String] {
+    record.cases.compactMap { entry in
+      entry.balance.map { "\(entry.name)\n" + BalanceTable($0).text }
+    }
   }
 
   private var notes: [String] {

@@ -23,7 +23,7 @@ public struct RunReport {
       "step \(CompareReport.step(entry.stepUs, unit)) \(unit.name), median with 95 % interval"
         + percentiles(unit) + "\nof it " + shares + "\n" + attribution.efficiencyLine,
       phaseTable(unit), layerTable(unit), attribution.rankTable, attribution.blameTable,
-      CapacityTable(entry.capacityUse.map { [(entry.name, $0)] } ?? []).text,
+      CapacityTable(entry.capacityUse.map { [(capacityName, $0)] } ?? []).text,
       BalanceTable(entry.balance ?? []).text,
       LaunchSpread(record, unit).text, figures + "\n" + attribution.checkLine,
     ].filter { !$0.isEmpty }.joined(separator: "\n\n")
@@ -52,6 +52,10 @@ public struct RunReport {
     if let slow = entry.slow { words.append("slow \(slow)") }
     if entry.jitterUs > 0 { words.append("jitter \(Quantity.significant(entry.jitterUs)) us") }
     return Paragraph(words.joined(separator: ", "), indent: 2).text
+  }
+
+  private var capacityName: String {
+    [entry.capacity, entry.dropPolicy ?? "", entry.capacityScope ?? ""].joined(separator: " ")
   }
 
   private func percentiles(_ unit: Quantity.TimeUnit) -> String {

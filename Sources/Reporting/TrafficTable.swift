@@ -44,10 +44,16 @@ public struct TrafficTable {
 
   public init(_ rows: [Row]) { self.rows = rows }
 
+  /// A case's name, with the ranks where they differ: what a rank's batch drops depends on them.
+  private func capacityName(_ row: Row) -> String {
+    let rankCounts = Set(rows.map(\.total.topology.rankCount))
+    return rankCounts.count > 1 ? "\(row.total.topology.rankCount) ranks \(row.name)" : row.name
+  }
+
   /// The table with one line per row; copies are per token and layer.
   public var text: String {
     var table = TextTable([
-      ("ranks\n(nodes)", .right), ("placement", .left), ("load\nmax/mean", .right),
+      ("ranks\n(nodes)", .right), ("case", .left), ("load\nmax/mean", .right),
       ("nodes\nmax/mean", .right), ("experts\nactive", .right), ("off-rank\ncopies", .right),
       ("off-node\ncopies", .right), ("node-\ndedup", .right), ("fan-out\nranks", .right),
       ("extra slots\n(useless)", .right),
@@ -71,7 +77,7 @@ public struct TrafficTable {
       ])
     }
     let capacity = CapacityTable(
-      rows.compactMap { row in row.capacityUse.map { (row.name, $0) } }
+      rows.compactMap { row in row.capacityUse.map { (capacityName(row), $0) } }
     ).text
     return table.text
       + "\n\ncopies and fan-out: mean over tokens and layers; useless: replicas on a rank that has one"

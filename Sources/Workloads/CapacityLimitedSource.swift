@@ -13,7 +13,7 @@ public struct CapacityLimitedSource: RoutingSource {
   private let rule: CapacityRule
   private let windowSize: Int
   private let seed: UInt64
-  private let steps = StepCache()
+  private let cache = StepCache()
 
   public var name: String { base.name }
   public var expertCount: Int { base.expertCount }
@@ -46,7 +46,7 @@ public struct CapacityLimitedSource: RoutingSource {
       base.route(layer: layer, step: step, positions: positions, into: &decision)
       limit(&decision, layer: layer, step: step, positions: positions)
     case .global:
-      let whole = steps.decision(step: step, layer: layer) {
+      let whole = cache.decision(step: step, layer: layer) {
         let all = (0..<Int32(windowSize)).map { $0 }
         var whole = RoutingDecision(tokenCount: windowSize, topK: topK)
         base.route(layer: layer, step: step, positions: all.span, into: &whole)
@@ -67,26 +67,30 @@ public struct CapacityLimitedSource: RoutingSource {
     _ decision: inout RoutingDecision, layer: Int, step: Int, positions: Span<Int32>
   ) {
     let limiter = CapacityLimiter(
-      rule: rule, expertCount: expertCount, assignmentCapacity: positions.count * topK, seed: seed,
-      layer: layer)
+      rule: rule, expertCount: expertCount, assignmentCapacity: positions.count * topK, seed: seed)
     let tokens = positions.indices.map { UInt64(step * windowSize) + UInt64(positions[$0]) }
-    tokens.withUnsafeBufferPointer { limiter.limit(&decision, tokens: $0, topK: topK) }
+    tokens.withUnsafeBufferPointer {
+      limiter.limit(&decision, tokens: $0, topK: topK, layer: layer)
+    }
   }
 }
 
-/// The decisions of the step that was asked for last, so that not every rank's share of a global
-/// batch routes it anew.
+/// The decision of the layer and step that was asked for last, so that not every rank's share of a
+/// global batch routes it anew.
 private final class StepCache: Sendable {
-  private let current = Mutex<(step: Int, ofLayer: [Int: RoutingDecision])>((-1, [:]))
+  private struct Entry {
+    let step: Int
+    let layer: Int
+    let decision: RoutingDecision
+  }
 
-  func decision(
-    step: Int, layer: Int, _ make: () -> RoutingDecision
-  ) -> RoutingDecision {
-    current.withLock { current in
-      if current.step != step { current = (step, [:]) }
-      if let known = current.ofLayer[layer] { return known }
+  private let last = Mutex<Entry?>(nil)
+
+  func decision(step: Int, layer: Int, _ make: () -> RoutingDecision) -> RoutingDecision {
+    last.withLock { last in
+      if let last, last.step == step, last.layer == layer { return last.decision }
       let made = make()
-      current.ofLayer[layer] = made
+      last = Entry(step: step, layer: layer, decision: made)
       return made
     }
   }

@@ -18,7 +18,7 @@ public protocol RoutingSource: Sendable {
   /// Whether it can route this layer, in the model's numbering.
   func hasLayer(_ layer: Int) -> Bool
 
-  /// Fills in the routing of the tokens at these positions. Does not allocate.
+  /// Fills in the routing of the tokens at these positions, outside of measurements.
   ///
   /// Shapes: `positions` [n]; `decision` [n, K], row i for `positions[i]`.
   /// - Precondition: `hasLayer(layer)`, and `decision` has n tokens and K choices.

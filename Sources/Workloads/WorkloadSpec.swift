@@ -18,7 +18,7 @@ public enum WorkloadSpec: Sendable, Equatable, CustomStringConvertible {
         + (entry.alias.map { " (\($0))" } ?? "")
     }
     return names.joined(separator: ", ")
-      + ", or the path of a trace (with a / or ending in .safetensors)"
+      + ", router or router:NAME, or the path of a trace (with a / or ending in .safetensors)"
   }
 
   /// Parses what a person wrote; does not open the file.

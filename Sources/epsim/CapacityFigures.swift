@@ -15,7 +15,7 @@ struct CapacityFigures {
   /// The figures of a case; nil where it is dropless.
   func figures(of spec: CaseSpec) throws -> CapacityUse.Offer? {
     guard let rule = spec.capacityRule else { return nil }
-    let topK = spec.topK ?? setup.model.topK
+    let topK = setup.topK(of: spec)
     let experts = setup.model.expertCount
     var slots = 0
     var batches: [Int: Int] = [:]

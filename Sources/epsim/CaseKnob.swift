@@ -61,18 +61,6 @@ struct CaseKnob {
         set: {
           $0.capacityScope = try CaseSpec.value(CapacityRule.Scope.self, $1, "capacity-scope")
         }, word: \.capacityScope.rawValue),
-      CaseKnob(
-        name: "bias-update", text: \.routing.biasUpdate,
-        set: {
-          guard $1 != "none" else {
-            $0.biasUpdate = nil
-            return
-          }
-          guard let rate = Double($1), rate > 0, rate <= 1 else {
-            throw InputError("--bias-update \($1), accepted are none and numbers above 0 up to 1")
-          }
-          $0.biasUpdate = rate
-        }, word: { $0.biasUpdate.map { "\($0)" } ?? "none" }),
     ]
   }
 
@@ -89,6 +77,18 @@ struct CaseKnob {
   /// How rows travel, what computes and what is injected.
   private static var executing: [CaseKnob] {
     [
+      CaseKnob(
+        name: "bias-update", text: \.execution?.biasUpdate,
+        set: {
+          guard $1 != "none" else {
+            $0.biasUpdate = nil
+            return
+          }
+          guard let rate = Double($1), (1e-9...1).contains(rate) else {
+            throw InputError("--bias-update \($1), accepted are none and numbers from 1e-9 to 1")
+          }
+          $0.biasUpdate = rate
+        }, word: { $0.biasUpdate.map { "\($0)" } ?? "none" }),
       CaseKnob(
         name: "wire", text: \.execution?.wire,
         set: { $0.wire = try CaseSpec.value(ElementType.self, $1, "wire") },

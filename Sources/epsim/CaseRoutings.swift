@@ -38,7 +38,8 @@ struct CaseRoutings {
       return .workload(source)
     }
     let live = try LiveRouting(
-      setup.router!, model: setup.model, topK: spec.topK, capacity: spec.capacityRule,
+      setup.router!, model: setup.model, layers: setup.layers, topK: spec.topK,
+      capacity: spec.capacityRule,
       biasUpdateRate: spec.biasUpdate, seed: setup.options.seed, tokensPerStep: tokensPerStep,
       rankCount: rankCount)
     if let topK = spec.topK, topK != live.topK {

@@ -95,17 +95,17 @@ struct RoutingOptions: ParsableArguments {
 
   @Option(help: "The batch that capacity counts in: the tokens of each rank, or global.")
   var capacityScope: String?
+}
 
+/// What travels, what computes and what is injected; comma lists make cases as well.
+struct ExecutionOptions: ParsableArguments {
   @Option(
     help: """
       Move the live router's selection bias by this after every step, towards the experts below the \
       mean load over all ranks (DeepSeek-V3 has 0.001), or none.
       """)
   var biasUpdate: String?
-}
 
-/// What travels, what computes and what is injected; comma lists make cases as well.
-struct ExecutionOptions: ParsableArguments {
   @Option(help: "Format of rows on the way to the experts: f32, bf16. Default: as --dtype.")
   var wire: String?
 

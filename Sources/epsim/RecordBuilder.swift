@@ -97,16 +97,26 @@ extension RecordBuilder {
     guard let request = configuration.balance,
       let layers = result.cases[index].compactMap(\.balance).first
     else { return nil }
-    let devices = configuration.topology.rankCount
-    let openDevices =
-      configuration.model.router.groups?.openCount
-      ?? configuration.routings[configuration.cases[index].routing].topK
+    let topK = configuration.routings[configuration.cases[index].routing].topK
+    let openDevices = configuration.model.openDevices(
+      of: configuration.topology.rankCount, topK: topK)
     return zip(configuration.layers, layers).map { number, layer in
       BalanceRecord(
-        layer: number, byRank: layer.byRank, bySequence: layer.bySequence,
+        layer: number, byRank: layer.byRank, sequenceLoss: layer.sequenceLoss,
         sequenceLength: request.sequenceLength, hasProbabilities: layer.hasProbabilities,
-        openDevices: min(devices, openDevices))
+        openDevices: openDevices)
     }
+  }
+}
+
+extension ModelShape {
+  /// The most devices of contiguous placement that a token's K experts lie on.
+  fileprivate func openDevices(of devices: Int, topK: Int) -> Int {
+    let most = min(devices, topK, expertCount)
+    guard let groups = router.groups else { return most }
+    // A group of experts lies on one device, or on its share of them.
+    let devicesPerGroup = (devices + groups.groupCount - 1) / groups.groupCount
+    return min(most, groups.openCount * devicesPerGroup)
   }
 }
 

@@ -68,6 +68,11 @@ extension RunSession {
       cases.contains { $0.placement.needsLoad }
       ? try setup.fittedLoad(
         judgedSteps: run.warmup..<steps, tokensPerStep: tokens, files: files) : nil
+    if let length = run.sequenceLength, setup.router == nil {
+      throw InputError(
+        "--sequence-length \(length) has no effect: looked-up choices have no probabilities, which "
+          + "the loss of a sequence needs; accepted with --workload router")
+    }
     let routing = try CaseRoutings(
       cases, setup: setup, tokensPerStep: tokens, rankCount: ranks)
     let runCases = try cases.enumerated().map { index, spec in

@@ -130,11 +130,12 @@ extension RunSession {
 
   /// Refuses samples whose sizes and counts cannot be those of this run.
   private func requireFit(_ samples: RunSamples, path: String) throws {
-    let topK = configuration.routings.map(\.topK).max() ?? 0
-    let mostRows = configuration.tokenCount * topK
     let fits = samples.cases.allSatisfy { entry in
       guard configuration.cases.indices.contains(entry.caseIndex) else { return false }
       let runCase = configuration.cases[entry.caseIndex]
+      let mostRows = max(
+        configuration.tokenCount * configuration.routings[runCase.routing].topK,
+        configuration.rowLimit(of: runCase))
       let counters = TrafficCounters(
         placement: runCase.placement, topology: configuration.topology
       ).values.count

@@ -18,7 +18,12 @@ extension WorkloadSetup {
     }
     let window = TraceWorkload(trace: trace, tokens: judgedTokens, windowSize: tokensPerStep)
     guard let topK, topK != trace.topK else { return window }
-    return TopKPrefixSource(window, topK: topK, renormalises: model.router.renormalises)
+    return TopKPrefixSource(window, topK: topK, renormalises: model.router.chosenWeightsAddUp)
+  }
+
+  /// K of a case: its own, or that of its router or model.
+  func topK(of spec: CaseSpec) -> Int {
+    spec.topK ?? router?.topK(model: model.topK) ?? model.topK
   }
 
   /// The routing of a case, with its own K and without what its experts drop; nil for the live

@@ -112,4 +112,40 @@ struct RoutingCommandTests {
     #expect((cases[0]["reference_error"] as! Double) < 1e-5)
     #expect(cases[0]["top_k"] as? Int == 8)
   }
+
+  @Test("capacity counts with the K of the router, losses with its score")
+  func routerOfItsOwn() throws {
+    let use = try #require(
+      try cases(
+        Tool.run(
+          "run", "--workload", "router:switch", "--capacity", "1", "--tokens", "128", "--layers",
+          "2", "--steps", "1", "--output", "-", "--json"))[0]["capacity_use"] as? [String: Any])
+    // Top-1: 128 assignments in each of two layers, room for 2 at each of 64 experts.
+    #expect(use["slots"] as! Double == 256)
+    #expect((use["kept"] as! Double) + (use["dropped"] as! Double) == 2 * 128)
+
+    func loss(_ workload: String) throws -> Double {
+      let balance =
+        try cases(
+          Tool.run(
+            "run", "--workload", workload, "--losses", "--tokens", "128", "--layers", "1",
+            "--steps",
+            "1", "--output", "-", "--json"))[0]["balance"] as? [[String: Any]]
+      return try #require(balance?[0]["auxiliary_global"] as? Double)
+    }
+    // Sigmoid scores choose the same experts and are flatter than softmax probabilities.
+    #expect(try loss("router:sigmoid") < loss("router"))
+  }
+
+  @Test("a launch can be added to a run whose experts took more than T K")
+  func addedLaunch() throws {
+    let folder = try TemporaryFolder()
+    let options = [
+      "run", "--workload", "router:expert-choice:4", "--tokens", "64", "--layers", "1", "--steps",
+      "2", "--warmup", "0", "--output", folder.path("ec"), "--json",
+    ]
+    let first = try cases(Command.run(Tool.path, options))
+    let second = try cases(Command.run(Tool.path, options + ["--add-launch"]))
+    #expect(first[0]["output_digest"] as? String == second[0]["output_digest"] as? String)
+  }
 }

@@ -133,9 +133,9 @@ struct BalanceOnRanksTests {
     let together = try #require(try balance(scenario, ranks: SharedMPI.world.size))
     #expect(alone.count == 3)
     for (one, many) in zip(alone, together) {
-      #expect(one.bySequence.total.counts == many.bySequence.total.counts)
-      #expect(one.bySequence.total.tokenCount == 37 && one.bySequence.total.assignmentCount == 111)
-      #expect(abs(one.bySequence.segmentLoss - many.bySequence.segmentLoss) < 1e-9)
+      #expect(one.byRank.total.counts == many.byRank.total.counts)
+      #expect(one.byRank.total.tokenCount == 37 && one.byRank.total.assignmentCount == 111)
+      #expect(abs(one.sequenceLoss - many.sequenceLoss) < 1e-9)
       #expect(abs(one.byRank.globalLoss - many.byRank.globalLoss) < 1e-9)
       #expect(abs(one.byRank.total.zLoss - many.byRank.total.zLoss) < 1e-9)
       #expect(one.byRank.segmentLoss == one.byRank.globalLoss)

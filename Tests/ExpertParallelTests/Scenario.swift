@@ -86,7 +86,7 @@ struct Scenario {
       return [
         .router(
           try LiveRouting(
-            RouterSpec(parsing: router), model: model, capacity: capacity,
+            RouterSpec(parsing: router), model: model, layers: layers, capacity: capacity,
             biasUpdateRate: biasUpdateRate, seed: 11, tokensPerStep: tokens, rankCount: ranks))
       ]
     }

@@ -28,14 +28,14 @@ import Testing
   ) -> RoutingDecision {
     var result = decision
     let limiter = CapacityLimiter(
-      rule: rule, expertCount: experts, assignmentCapacity: decision.expertIndices.count, seed: 3,
-      layer: 1)
+      rule: rule, expertCount: experts, assignmentCapacity: decision.expertIndices.count, seed: 3)
     let tokens = (0..<UInt64(decision.tokenCount)).map { $0 + 1000 }
     tokens.withUnsafeBufferPointer { tokens in
       if let preferences {
-        limiter.limit(&result, tokens: tokens, topK: decision.topK, preferences: preferences)
+        limiter.limit(
+          &result, tokens: tokens, topK: decision.topK, layer: 1, preferences: preferences)
       } else {
-        limiter.limit(&result, tokens: tokens, topK: decision.topK)
+        limiter.limit(&result, tokens: tokens, topK: decision.topK, layer: 1)
       }
     }
     return result

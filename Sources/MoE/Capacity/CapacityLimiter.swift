@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: drops or reroutes what exceeds an expert's capacity.
 
-/// Applies a capacity rule to batches of one layer; its memory is allocated once.
+/// Applies a capacity rule to batches; its memory is allocated once.
 public final class CapacityLimiter {
   /// Fills in, for one token of the batch, the score by which the router prefers each expert ([E],
   /// minus infinity where it is closed) and the weight that each would carry ([E]).
@@ -14,7 +14,8 @@ public final class CapacityLimiter {
   /// E, the experts.
   public let expertCount: Int
 
-  private let random: CounterRandom
+  private let seed: UInt64
+  private var random: CounterRandom
   /// [A] assignments by expert: the priority in the upper half, smaller is better; the index of the
   /// assignment in the lower half, so that no two are equal.
   private let keys: UnsafeMutableBufferPointer<UInt64>
@@ -27,12 +28,13 @@ public final class CapacityLimiter {
 
   /// - Parameter assignmentCapacity: A, the most choices (used or not) that a batch has.
   public init(
-    rule: CapacityRule, expertCount: Int, assignmentCapacity: Int, seed: UInt64, layer: Int
+    rule: CapacityRule, expertCount: Int, assignmentCapacity: Int, seed: UInt64
   ) {
     precondition(assignmentCapacity < 1 << 32, "\(assignmentCapacity) assignments")
     self.rule = rule
     self.expertCount = expertCount
-    random = CounterRandom(seed: seed, 0xD20_9, UInt64(layer))
+    self.seed = seed
+    random = CounterRandom(seed: seed)
     func zeroed<Number: BitwiseCopyable & ExpressibleByIntegerLiteral>(
       _ count: Int
     ) -> UnsafeMutableBufferPointer<Number> {
@@ -45,6 +47,11 @@ public final class CapacityLimiter {
     taken = zeroed(expertCount)
     scores = zeroed(expertCount)
     weights = zeroed(expertCount)
+  }
+
+  /// Bytes that a limiter of this size needs.
+  public static func byteCount(expertCount: Int, assignmentCapacity: Int) -> Int {
+    8 * assignmentCapacity + 24 * expertCount
   }
 
   deinit {
@@ -63,20 +70,22 @@ public final class CapacityLimiter {
   ///   - decision: [T, K or more] choices; tokens in the order of the batch.
   ///   - tokens: [T] index of each token over the whole run, what random drops are keyed by.
   ///   - topK: K, which the capacity is computed from.
+  ///   - layer: in the model's numbering; random drops are keyed by it.
   /// - Precondition: the policy is not to reroute.
   public func limit(
-    _ decision: inout RoutingDecision, tokens: UnsafeBufferPointer<UInt64>, topK: Int
+    _ decision: inout RoutingDecision, tokens: UnsafeBufferPointer<UInt64>, topK: Int, layer: Int
   ) {
     precondition(rule.policy != .reroute, "rerouting needs the router's preferences")
-    limit(&decision, tokens: tokens, topK: topK) { _, _, _ in }
+    limit(&decision, tokens: tokens, topK: topK, layer: layer) { _, _, _ in }
   }
 
   /// As without preferences; with the policy reroute, what is above capacity goes to the next-best
   /// expert with room. Local, does not allocate.
   public func limit(
-    _ decision: inout RoutingDecision, tokens: UnsafeBufferPointer<UInt64>, topK: Int,
+    _ decision: inout RoutingDecision, tokens: UnsafeBufferPointer<UInt64>, topK: Int, layer: Int,
     preferences: Preferences
   ) {
+    random = CounterRandom(seed: seed, 0xD20_9, UInt64(layer))
     let capacity = rule.capacity(
       tokens: decision.tokenCount, topK: topK, expertCount: expertCount)
     let width = decision.topK
@@ -88,7 +97,7 @@ public final class CapacityLimiter {
           taken[expert] = min(range.count, capacity)
           guard range.count > capacity else { continue }
           let own = UnsafeMutableBufferPointer(rebasing: keys[range])
-          Self.moveSmallest(capacity, toFrontOf: own)
+          PartialSort.moveSmallest(capacity, toFrontOf: own)
           for key in own[capacity...] {
             let index = Int(key & 0xFFFF_FFFF)
             chosen[index] = RoutingDecision.dropped
@@ -171,29 +180,6 @@ public final class CapacityLimiter {
       guard best >= 0 else { continue }
       chosen[index] = Int32(best)
       taken[best] += 1
-    }
-  }
-
-  /// Partitions so that the `count` smallest keys come first, in any order.
-  ///
-  /// Source: Hoare, "Algorithm 65: find", Communications of the ACM 4 (1961).
-  private static func moveSmallest(
-    _ count: Int, toFrontOf keys: UnsafeMutableBufferPointer<UInt64>
-  ) {
-    var (low, high) = (0, keys.count - 1)
-    while low < high {
-      let pivot = keys[(low + high) / 2]
-      var (left, right) = (low, high)
-      while left <= right {
-        while keys[left] < pivot { left += 1 }
-        while keys[right] > pivot { right -= 1 }
-        if left <= right {
-          keys.swapAt(left, right)
-          left += 1
-          right -= 1
-        }
-      }
-      if count <= right { high = right } else if count >= left { low = left } else { return }
     }
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// epsim: which value is the n-th largest.
+// epsim: which value is the n-th largest, and which are the n smallest.
 
 /// Hoare's selection, in time proportional to the number of values.
 enum PartialSort {
@@ -34,6 +34,27 @@ enum PartialSort {
       } else {
         low = smaller
       }
+    }
+  }
+
+  /// Partitions so that the n smallest values come first, in any order.
+  ///
+  /// - Precondition: n <= count; all values differ.
+  static func moveSmallest(_ n: Int, toFrontOf values: UnsafeMutableBufferPointer<UInt64>) {
+    var (low, high) = (0, values.count - 1)
+    while low < high {
+      let pivot = values[(low + high) / 2]
+      var (left, right) = (low, high)
+      while left <= right {
+        while values[left] < pivot { left += 1 }
+        while values[right] > pivot { right -= 1 }
+        if left <= right {
+          values.swapAt(left, right)
+          left += 1
+          right -= 1
+        }
+      }
+      if n <= right { high = right } else if n >= left { low = left } else { return }
     }
   }
 

@@ -17,6 +17,7 @@ public struct PerturbedRouter<Noise: LogitNoise>: Router {
   public var expertCount: Int { base.expertCount }
   public var topK: Int { base.topK }
   public var ranksAllExperts: Bool { true }
+  public var score: RouterRule.Score { base.score }
 
   public func scratchCount(tokenCount: Int) -> Int {
     expertCount + base.scratchCount(tokenCount: tokenCount)

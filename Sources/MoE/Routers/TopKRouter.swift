@@ -36,6 +36,7 @@ public struct TopKRouter: Router {
   }
 
   public var ranksAllExperts: Bool { true }
+  public var score: RouterRule.Score { rule.score }
 
   public func scratchCount(tokenCount: Int) -> Int {
     2 * expertCount + 2 * (rule.groups?.groupCount ?? 0) + 2 * topK
