@@ -12,4 +12,18 @@ public struct InputError: Error, Sendable, Equatable, CustomStringConvertible {
   public init(_ description: String) {
     self.description = description
   }
+
+  /// A text as a sentence quotes it: at most 60 characters, `?` for those that do not print.
+  public static func excerpt(_ text: some StringProtocol) -> String {
+    // Scalars, for a character may be made of any number of them.
+    let printed = text.unicodeScalars.prefix(61).map { scalar in
+      switch scalar.properties.generalCategory {
+      case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator,
+        .paragraphSeparator:
+        "?"
+      default: scalar == "\u{FFFD}" ? "?" : String(scalar)
+      }
+    }
+    return printed.count > 60 ? printed.prefix(57).joined() + "..." : printed.joined()
+  }
 }

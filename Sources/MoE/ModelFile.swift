@@ -34,8 +34,9 @@ public struct ModelFile: Sendable {
   /// - Throws: ``InputError`` that names the key, the value and what is accepted.
   public init(yaml text: String, place: String) throws {
     let fields: ModelFileFields
+    var node: Node?
     do {
-      let node = try Yams.compose(yaml: text)
+      node = try Yams.compose(yaml: text)
       guard case .mapping(let mapping)? = node else {
         throw InputError("\(place) is not a YAML mapping of model fields")
       }
@@ -43,7 +44,8 @@ public struct ModelFile: Sendable {
         let name = key.string ?? "?"
         guard ModelFileFields.CodingKeys(rawValue: name) != nil else {
           let known = ModelFileFields.CodingKeys.allCases.map(\.rawValue).joined(separator: ", ")
-          throw InputError("\(place) has the unknown key \(name); known are \(known)")
+          throw InputError(
+            "\(place) has the unknown key \(InputError.excerpt(name)); known are \(known)")
         }
       }
       fields = try YAMLDecoder().decode(ModelFileFields.self, from: text)
@@ -52,13 +54,14 @@ public struct ModelFile: Sendable {
     } catch DecodingError.dataCorrupted(let context) where context.underlyingError is UnknownWord {
       throw InputError("\(place): \(context.underlyingError!)")
     } catch {
-      throw InputError("\(place) is not a model preset: \(Self.sentence(error))")
+      throw InputError("\(place) is not a model preset: \(YAMLProblem(error, in: node))")
     }
     model = try fields.shape(place: place).checked(place: place)
     family = fields.family ?? ""
     unverified = fields.unverified ?? []
     for key in unverified where ModelFileFields.CodingKeys(rawValue: key) == nil {
-      throw InputError("\(place): unverified names the key \(key), which presets do not have")
+      throw InputError(
+        "\(place): unverified names the key \(InputError.excerpt(key)), which presets do not have")
     }
     published = fields.published
     for count in [published?.total, published?.active].compactMap({ $0 }) {
@@ -67,16 +70,5 @@ public struct ModelFile: Sendable {
       }
     }
     otherParameters = fields.otherParameters?.what
-  }
-
-  /// One line out of a decoder's many.
-  private static func sentence(_ error: any Error) -> String {
-    switch error {
-    case DecodingError.keyNotFound(let key, _): "the key \(key.stringValue) is missing"
-    case DecodingError.typeMismatch(_, let context), DecodingError.dataCorrupted(let context),
-      DecodingError.valueNotFound(_, let context):
-      "\(context.codingPath.map(\.stringValue).joined(separator: ".")) has the wrong type"
-    default: "\(error)".split(separator: "\n").joined(separator: " ")
-    }
   }
 }

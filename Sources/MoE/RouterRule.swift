@@ -29,6 +29,13 @@ public struct RouterRule: Sendable, Equatable, Codable {
       case zero
       /// Minus infinity, as in Megatron-LM and TensorRT-LLM: closed groups are never chosen.
       case minusInfinity = "minus-infinity"
+
+      var words: String {
+        switch self {
+        case .zero: "0"
+        case .minusInfinity: "minus infinity"
+        }
+      }
     }
 
     /// Groups of E / groups consecutive experts each.

@@ -61,7 +61,9 @@ public struct ModelComparison {
     }
     let notes = [
       "Bytes at 16 bit a value but where another width is named; of the largest of "
-        + "\(records.first?.ranks ?? 1) ranks, which shares out the routed experts and holds the rest.",
+        + "\(records.first?.ranks ?? 1) ranks"
+        + (records.first?.placement.map { " placed by \($0)" } ?? "")
+        + ", which shares out the routed experts and holds the rest.",
       "Dense models have the same layers, hidden size and attention; the FFN width is the one that "
         + "gives as many parameters.",
     ]

@@ -2,6 +2,7 @@
 // epsim: the computed figures of a model.
 
 public import MoE
+public import Placement
 
 /// What `epsim model --json` prints of a model.
 public struct ModelRecord: Encodable {
@@ -83,7 +84,9 @@ public struct ModelRecord: Encodable {
   public let expertParameters: Int
   public let cache: Cache
   public let ranks: Int
-  /// Most routed experts of a layer on one rank: E / R rounded up.
+  /// What was asked for; nil where the experts are spread evenly.
+  public let placement: String?
+  /// Slots of a layer on the fullest rank; E / R rounded up without a placement.
   public let expertsPerRank: Int
   /// At 16, 8 and 4 bits a weight.
   public let bytesPerRank: [BytesPerRank]
@@ -92,7 +95,8 @@ public struct ModelRecord: Encodable {
   public let usedFields: [Field]
   public let ignoredFields: [String]
 
-  public init(_ document: ModelDocument, ranks: Int) {
+  /// - Parameter placement: where the experts of every layer are, on as many ranks.
+  public init(_ document: ModelDocument, ranks: Int, placement: ExpertPlacement? = nil) {
     let model = document.model
     let count = ParameterCount(model)
     name = model.name
@@ -134,7 +138,11 @@ public struct ModelRecord: Encodable {
       windows: context.windows.map {
         Cache.Window(size: $0.size, valuesPerToken: $0.valuesPerToken)
       }, stateValues: context.stateValues)
-    let footprint = ModelFootprint(model, ranks: ranks)
+    let slots = placement.map { placement in
+      zip(placement.slotOffsets, placement.slotOffsets.dropFirst()).map { $1 - $0 }.max()!
+    }
+    let footprint = ModelFootprint(model, ranks: ranks, slots: slots)
+    self.placement = placement?.name
     self.ranks = ranks
     expertsPerRank = footprint.expertsPerRank
     bytesPerRank = [16, 8, 4].map { bits in

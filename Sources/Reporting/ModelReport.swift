@@ -98,11 +98,14 @@ public struct ModelReport {
       "cache of a context: \(Self.cache(record.cache))",
     ]
     if record.experts > 0 {
+      let experts =
+        record.placement.map { "\(record.expertsPerRank) experts, copies counted (\($0))," }
+        ?? "\(record.expertsPerRank) of the experts"
       lines.append(
         "one expert: \(Quantity.grouped(record.expertParameters)) weights, "
           + "\(Quantity.bytes(Double(2 * record.expertParameters))) at 16 bit")
       lines.append(
-        "on \(record.ranks) ranks: at most \(record.expertsPerRank) of the experts of a layer on each, "
+        "on \(record.ranks) ranks: at most \(experts) of a layer on each, "
           + "shared experts and the rest on all")
       var table = TextTable([
         ("bytes of the largest rank", .left), ("routed experts", .right), ("the rest", .right),

@@ -3,6 +3,13 @@
 
 internal import MoE
 
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Musl)
+  internal import Musl
+#else
+  internal import Darwin
+#endif
 #if canImport(FoundationEssentials)
   internal import FoundationEssentials
 #else
@@ -14,7 +21,7 @@ public enum InputFile {
   /// All bytes of a file.
   ///
   /// - Parameter kind: what the file is, for the error sentence ("trace", "load file").
-  /// - Throws: ``InputError`` when the file is absent or cannot be read.
+  /// - Throws: ``InputError`` when the file is absent, not a plain file or cannot be read.
   public static func bytes(ofPath path: String, kind: String) throws -> [UInt8] {
     // Mapping avoids holding a large file twice while it is copied.
     [UInt8](try data(ofPath: path, kind: kind, options: .mappedIfSafe))
@@ -25,13 +32,7 @@ public enum InputFile {
   /// Whoever shortens the file meanwhile ends this process; renaming another over it is safe.
   /// - Throws: ``InputError`` when the file is absent, not a plain file or cannot be read.
   static func mapped(ofPath path: String, kind: String) throws -> FileBytes {
-    let attributes = try? FileManager.default.attributesOfItem(
-      atPath: URL(fileURLWithPath: path).resolvingSymlinksInPath().path)
-    let type = attributes?[.type] as? FileAttributeType
-    guard type == nil || type == .typeRegular || type == .typeDirectory else {
-      throw InputError("\(kind) \(path): this is no plain file, a pipe cannot be mapped")
-    }
-    return FileBytes(mapped: try data(ofPath: path, kind: kind, options: .alwaysMapped))
+    FileBytes(mapped: try data(ofPath: path, kind: kind, options: .alwaysMapped))
   }
 
   /// Whether there is something at a path.
@@ -60,6 +61,10 @@ public enum InputFile {
     }
     guard !isDirectory else {
       throw InputError("\(kind) \(path): this is a folder, a file is needed")
+    }
+    var status = stat()
+    guard stat(path, &status) != 0 || status.st_mode & S_IFMT == S_IFREG else {
+      throw InputError("\(kind) \(path): this is no plain file, a pipe cannot be mapped")
     }
     do {
       return try Data(contentsOf: URL(fileURLWithPath: path), options: options)

@@ -78,34 +78,3 @@ enum Installation {
     FileManager.default.fileExists(atPath: path)
   }
 }
-
-/// Finds the presets that come with epsim.
-enum ModelLibrary {
-  /// The file of a model: a path (of a preset or a config.json) as it stands, or
-  /// `models/NAME.yaml` of this installation.
-  /// - Throws: ``InputError`` that names presets of the same family.
-  static func path(of name: String) throws -> String {
-    if name.contains("/") || name.hasSuffix(".yaml") || name.hasSuffix(".json") { return name }
-    for folder in Installation.folders() {
-      let path = folder + "/models/" + name + ".yaml"
-      if FileManager.default.fileExists(atPath: path) { return path }
-    }
-    let family = name.lowercased().prefix { $0.isLetter }
-    let alike = try names().filter { !family.isEmpty && $0.hasPrefix(family) }
-    throw InputError(
-      "model \(name) is unknown"
-        + (alike.isEmpty ? "" : ", presets like it are \(alike.joined(separator: ", "))")
-        + "; 'epsim model' lists all, the path of a preset or of a config.json is accepted too")
-  }
-
-  /// The presets by name.
-  static func names() throws -> [String] {
-    let files = Installation.folders().first.map {
-      try? FileManager.default.contentsOfDirectory(atPath: $0 + "/models")
-    }
-    guard let files, let files else {
-      throw InputError("no folder models/ was found; set EPSIM_HOME to the folder that holds it")
-    }
-    return files.filter { $0.hasSuffix(".yaml") }.map { String($0.dropLast(5)) }.sorted()
-  }
-}

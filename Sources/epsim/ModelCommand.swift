@@ -2,8 +2,9 @@
 // epsim: `epsim model`.
 
 internal import ArgumentParser
-internal import Foundation
+internal import CostModel
 internal import MoE
+internal import Placement
 internal import Reporting
 internal import Workloads
 
@@ -21,6 +22,7 @@ struct ModelCommand: ParsableCommand {
       Examples:
         epsim model
         epsim model deepseek-v3 --ranks 64
+        epsim model deepseek-v3 --ranks 64 --placement eplb+64
         epsim model mixtral-8x7b qwen3-30b-a3b llama-2-70b
         epsim model Downloads/Qwen3-30B-A3B/config.json
         epsim run --model Downloads/Qwen3-30B-A3B/config.json --layers 1
@@ -33,6 +35,13 @@ struct ModelCommand: ParsableCommand {
     parsing: .unconditional, help: "Ranks that the experts are spread over, for bytes per rank.")
   var ranks = 8
 
+  @Option(
+    help: """
+      Placement of the experts as for 'epsim run', such as eplb+8 or a file, for bytes per rank. \
+      Default: as many experts on every rank, rounded up.
+      """)
+  var placement: String?
+
   @Flag(help: "Print the figures as JSON on stdout, and nothing else there.")
   var json = false
 
@@ -40,8 +49,14 @@ struct ModelCommand: ParsableCommand {
     guard (1...65_536).contains(ranks) else {
       throw InputError("--ranks \(ranks), accepted are 1 to 65536")
     }
+    guard placement == nil || !names.isEmpty else {
+      throw InputError("--placement \(placement ?? "") needs the names of models")
+    }
+    let spec = try placement.map { try PlacementSpec(parsing: $0) }
     let records = try (names.isEmpty ? ModelLibrary.names() : names).map {
-      ModelRecord(try Self.document($0), ranks: ranks)
+      let document = try ModelLibrary.open($0)
+      return ModelRecord(
+        document, ranks: ranks, placement: try placement(of: document.model, by: spec))
     }
     if json {
       let isOne = names.count == 1
@@ -53,8 +68,21 @@ struct ModelCommand: ParsableCommand {
     }
   }
 
-  private static func document(_ name: String) throws -> ModelDocument {
-    let bytes = try InputFile.bytes(ofPath: try ModelLibrary.path(of: name), kind: "model")
-    return try ModelDocument(text: String(decoding: bytes, as: UTF8.self), name: name)
+  /// The placement of a model's experts that the option names; nil where it names none.
+  private func placement(of model: ModelShape, by spec: PlacementSpec?) throws -> ExpertPlacement? {
+    guard let spec else { return nil }
+    try model.requireExperts()
+    // Every layer has as many slots on a rank, so that without a load one layer tells all.
+    let isFile = if case .file = spec.rule { true } else { false }
+    let layers = isFile ? model.moeLayers : Array(model.moeLayers.prefix(1))
+    do {
+      return try spec.place(
+        load: LoadHistogram(layers: layers, expertCount: model.expertCount),
+        topology: Topology(ranks: ranks), groups: model.expertGroupCount,
+        modelLayers: model.moeLayers
+      ) { try InputFile.bytes(ofPath: Installation.path(of: $0), kind: "placement") }
+    } catch let error as InputError {
+      throw InputError("model \(model.name) on \(ranks) ranks: \(error)")
+    }
   }
 }

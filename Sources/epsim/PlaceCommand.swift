@@ -99,6 +99,7 @@ struct PlaceCommand: ParsableCommand {
     }
     let files = try InputFiles(WorkloadSetup.requests(workload, placements: [spec]))
     let setup = try WorkloadSetup(workload, files: files, placements: [spec])
+    if let remark = setup.modelRemark { Console.note(remark) }
     // A live router tells no load; placements that need none do without.
     let histogram =
       setup.spec == nil && setup.fit == .tokens(.all) && !spec.needsLoad

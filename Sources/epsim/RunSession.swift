@@ -72,6 +72,7 @@ struct RunSession {
         steps: run.warmup..<run.warmup + run.steps, rankCount: machine.topology.rankCount)
       return (setup, configuration, try cases.map(capacity.figures))
     }
+    if comm.rank == 0, let remark = setup.modelRemark { Console.note(remark) }
   }
 
   /// Refuses an output folder that cannot be made or written to, before anything takes long.

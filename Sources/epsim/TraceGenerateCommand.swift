@@ -25,7 +25,7 @@ struct TraceGenerateCommand: ParsableCommand {
   @Argument(help: "Trace to write.")
   var output: String
 
-  @Option(help: "Preset or path of a preset file.")
+  @Option(help: "Model preset, or the path of a preset file or of a config.json.")
   var model: String
 
   @Option(help: "Generator, such as uniform or zipf:1.1.")
@@ -44,10 +44,8 @@ struct TraceGenerateCommand: ParsableCommand {
   var to: String?
 
   mutating func run() throws {
-    let bytes = try InputFile.bytes(ofPath: try ModelLibrary.path(of: model), kind: "model")
-    let shape = try ModelFile(
-      yaml: String(decoding: bytes, as: UTF8.self), place: "model \(model)"
-    ).model
+    let document = try ModelLibrary.open(model)
+    let shape = document.model
     try shape.requireExperts()
     let chosen = try WorkloadSetup.layers(layers, of: shape)
     guard (1...Int(Int32.max)).contains(tokens) else {
@@ -72,5 +70,6 @@ struct TraceGenerateCommand: ParsableCommand {
     try TraceOutput.write(
       GeneratedTrace(generator, origin: origin, layers: chosen, tokenCount: tokens),
       to: output, format: to)
+    if let remark = ModelLibrary.remark(on: document, name: model) { Console.note(remark) }
   }
 }

@@ -36,7 +36,9 @@ struct TraceInputOptions: ParsableArguments {
   var weights: String?
 
   @Option(
-    help: "Model of the trace; a preset says experts, top-k and first layer where they lack.")
+    help:
+      "Model of the trace; a preset or a config.json says experts, top-k and first layer where they lack."
+  )
   var model: String?
 
   /// Opens a trace.
@@ -73,12 +75,10 @@ struct TraceInputOptions: ParsableArguments {
     return try format.open(path: path, options: options)
   }
 
-  /// The preset that `--model` names, nil where the name is only a label.
+  /// The model that `--model` names, nil where the name is only a label.
   private func preset() throws -> ModelShape? {
-    guard let model, let path = try? ModelLibrary.path(of: model) else { return nil }
-    let bytes = try InputFile.bytes(ofPath: path, kind: "model")
-    return try ModelFile(yaml: String(decoding: bytes, as: UTF8.self), place: "model \(model)")
-      .model
+    guard let model, (try? ModelLibrary.path(of: model)) != nil else { return nil }
+    return try ModelLibrary.open(model).model
   }
 }
 
@@ -100,9 +100,13 @@ enum TraceOutput {
     let notes = try format.write(source, origin: origin ?? source.shape.origin, toPath: path)
     note(notes, of: path)
     let shape = source.shape
+    func counted(_ count: Int, _ word: String) -> String {
+      "\(count) \(word)\(count == 1 ? "" : "s")"
+    }
     print(
-      "\(path): \(shape.tokenCount) tokens, sequences: \(source.sequenceLengths.count), "
-        + "\(shape.layerCount) layers from \(shape.layers[0]) on, top-\(shape.topK) of "
+      "\(path): \(counted(shape.tokenCount, "token")) in "
+        + "\(counted(source.sequenceLengths.count, "sequence")), "
+        + "\(counted(shape.layerCount, "layer")) from \(shape.layers[0]) on, top-\(shape.topK) of "
         + "\(shape.expertCount) experts (\(format.rawValue))")
   }
 }

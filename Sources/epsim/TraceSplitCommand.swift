@@ -2,6 +2,7 @@
 // epsim: `epsim trace split`.
 
 internal import ArgumentParser
+internal import Foundation
 internal import MoE
 internal import Workloads
 
@@ -41,15 +42,33 @@ struct TraceSplitCommand: ParsableCommand {
 
   mutating func run() throws {
     let unit = try TraceUnit(option: by)
+    let places = [input, first, second].map(Self.place)
+    guard places[1] != places[2] else {
+      throw InputError("\(second): both parts would go there, two outputs are needed")
+    }
+    for (output, place) in zip([first, second], places.dropFirst()) where place == places[0] {
+      throw InputError("\(output): this is the trace to read, another output is needed")
+    }
     let opened = try options.open(input)
     let trace = opened.source
-    guard first != second else {
-      throw InputError("\(first): both parts would go there, two outputs are needed")
-    }
     let parts = try SelectedTrace.split(trace, at: tokens(of: trace.shape.tokenCount), by: unit)
     try TraceOutput.write(parts.0, to: first, format: to)
     try TraceOutput.write(parts.1, to: second, format: to)
     TraceOutput.note(opened.notes, of: input)
+  }
+
+  /// Where a path leads, whatever way it is written; the file need not be there.
+  private static func place(_ path: String) -> String {
+    func resolved(_ path: String) -> String? {
+      realpath(path, nil).map { resolved in
+        defer { free(resolved) }
+        return String(cString: resolved)
+      }
+    }
+    if let place = resolved(path) { return place }
+    let url = URL(fileURLWithPath: path)
+    let folder = url.deletingLastPathComponent().path
+    return (resolved(folder) ?? folder) + "/" + url.lastPathComponent
   }
 
   private func tokens(of count: Int) throws -> Int {

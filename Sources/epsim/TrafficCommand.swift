@@ -55,6 +55,7 @@ struct TrafficCommand: ParsableCommand {
       setup: setup, files: files,
       tokensPerStep: tokens ?? (setup.trace == nil ? 4096 : setup.judgedTokens.count), steps: 0..<1,
       topology: topology)
+    if let remark = setup.modelRemark { Console.note(remark) }
     if json {
       print(try RecordCoding.text(try records(cases, setup: setup, computation: computation)))
       return

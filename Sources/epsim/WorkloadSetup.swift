@@ -9,6 +9,8 @@ internal import Workloads
 /// A model with what its tokens do: everything but the ranks.
 struct WorkloadSetup {
   let model: ModelShape
+  /// What of the model's config.json was not used, for the one process that prints.
+  let modelRemark: String?
   /// The layers in use, in the model's numbering, ascending.
   let layers: [Int]
   /// The trace, where the workload is one.
@@ -66,7 +68,9 @@ struct WorkloadSetup {
 
   init(_ options: WorkloadOptions, files: InputFiles, placements: [PlacementSpec]) throws {
     self.options = options
-    model = try ModelDocument(text: files.text(options.model), name: options.model).model
+    let document = try ModelDocument(text: files.text(options.model), name: options.model)
+    model = document.model
+    modelRemark = ModelLibrary.remark(on: document, name: options.model)
     try model.requireExperts()
     layers = try Self.layers(options.layers, of: model)
     let isRouter = RouterSpec.isRouter(options.workload)

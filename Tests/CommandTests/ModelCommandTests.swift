@@ -70,6 +70,64 @@ struct ModelCommandTests {
     #expect(two?.compactMap { $0["name"] as? String } == ["tiny", "dbrx"])
   }
 
+  @Test("extra slots and placement files count on the fullest rank")
+  func placements() throws {
+    func slots(_ arguments: String...) throws -> [Int] {
+      let outcome = try Command.run(
+        Tool.path, ["model", "tiny", "deepseek-v2-lite", "--json"] + arguments)
+      #expect(outcome.exitCode == 0, "\(outcome.error)")
+      let records = try #require(try Tool.json(outcome) as? [[String: Any]])
+      return records.compactMap { $0["experts_per_rank"] as? Int }
+    }
+    #expect(try slots("--placement", "contiguous") == slots())
+    #expect(try slots("--placement", "eplb+8") == [9, 9])
+    let text = try printed("tiny", "--placement", "eplb+8")
+    #expect(fits(text) && text.contains("at most 9 experts, copies counted (eplb+8)"))
+    let folder = try TemporaryFolder()
+    let plan = folder.path("plan.json")
+    let written = try Tool.run(
+      "place", "--model", "tiny", "--workload", "zipf:1", "--placement", "eplb+16", "--ranks", "8",
+      "--write", plan)
+    #expect(written.exitCode == 0, "\(written.error)")
+    #expect(try slots("--placement", plan) == [10, 10])
+  }
+
+  @Test("what of a config.json is not understood is noted once, beside the result")
+  func remarks() throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.write(
+      Data(
+        """
+        {"model_type": "novel_moe", "hidden_size": 32, "intermediate_size": 48, "vocab_size": 64,
+         "num_local_experts": 4, "num_experts_per_tok": 2, "num_hidden_layers": 2,
+         "num_attention_heads": 2, "router_topk_mode": "best", "foo": 1}
+        """.utf8), "config.json")
+    let note =
+      "\(path): not used: foo, router_topk_mode; model_type novel_moe is unknown, defaults are "
+      + "assumed for scores"
+    let trace = folder.path("t.safetensors")
+    for arguments in [
+      ["run", "--tokens", "8", "--steps", "8", "--output", "-", "--json", "--workload", "uniform"],
+      ["compare", "--tokens", "8", "--steps", "8", "--output", "-", "--workload", "uniform"],
+      ["traffic", "--workload", "uniform", "--json"],
+      ["place", "--workload", "uniform", "--ranks", "2"],
+      ["trace", "generate", trace, "--workload", "uniform", "--tokens", "8"],
+    ] {
+      let outcome = try Command.run(Tool.path, arguments + ["--model", path])
+      #expect(outcome.exitCode == 0, "\(arguments): \(outcome.error)")
+      let notes = outcome.error.split(separator: "\n").filter { $0.hasPrefix(note) }
+      #expect(
+        notes.count == 1 && notes[0].hasSuffix("(see epsim model \(path))"), "\(outcome.error)")
+      #expect(!outcome.output.contains("router_topk_mode"))
+    }
+    let ranks = try Tool.launch(
+      2, "run", "--model", path, "--tokens", "8", "--steps", "8", "--output", "-", "--workload",
+      "uniform")
+    #expect(ranks.error.components(separatedBy: note).count == 2, "\(ranks.error)")
+    let read = try Tool.run("trace", "inspect", trace, "--model", path)
+    #expect(read.exitCode == 0, "\(read.error)")
+  }
+
   @Test("several models stand side by side, further tables where there are too many")
   func comparison() throws {
     let text = try printed(
@@ -137,6 +195,13 @@ struct ModelCommandTests {
       (["model", "7"], "model 7 is unknown; 'epsim model' lists all"),
       (["model", "no/such/config.json"], "no/such/config.json"),
       (["model", "tiny", "--ranks", "0"], "--ranks 0"),
+      (["model", "/dev/zero"], "model /dev/zero: this is no plain file"),
+      (["model", "--placement", "eplb"], "needs the names of models"),
+      (["model", "tiny", "llama-2-70b", "--placement", "eplb"], "llama-2-70b is dense"),
+      (
+        ["model", "tiny", "mixtral-8x7b", "--ranks", "3", "--placement", "eplb:hierarchical+x"],
+        "eplb:hierarchical+x"
+      ),
       (["run", "--model", "llama-2-70b"], "is dense"),
       (["traffic", "--model", "llama-2-70b", "--workload", "uniform"], "is dense"),
       (["run", "--model", "kimi-k3", "--workload", "uniform"], "from 7168 to 3584"),

@@ -76,6 +76,30 @@ struct TraceCommandTests {
     #expect(converted.error.contains("no weights") && converted.output.contains("3 layers from 1"))
   }
 
+  @Test("a part goes neither where the other does nor where the trace is")
+  func partsApart() throws {
+    let whole = folder.path("whole.safetensors")
+    let line = try trace(
+      "generate", whole, "--model", "tiny", "--workload", "uniform", "--tokens", "8", "--layers",
+      "1")
+    #expect(line.output.contains("8 tokens in 1 sequence, 1 layer from 1 on"), "\(line.output)")
+    let link = folder.path("link")
+    try FileManager.default.createSymbolicLink(
+      atPath: link, withDestinationPath: folder.url.path)
+    let a = folder.path("a.safetensors")
+    for (first, second, part) in [
+      (a, folder.url.path + "/./a.safetensors", "both parts would go there"),
+      (a, link + "/a.safetensors", "both parts would go there"),
+      (link + "/whole.safetensors", a, "this is the trace to read"),
+      (a, folder.url.path + "//whole.safetensors", "this is the trace to read"),
+    ] {
+      let outcome = try Command.run(
+        Tool.path, ["trace", "split", whole, "--at", "0.5", first, second])
+      #expect(outcome.exitCode == 2 && outcome.error.contains(part), "\(outcome.error)")
+      #expect(!FileManager.default.fileExists(atPath: a))
+    }
+  }
+
   @Test("a generated trace is counted like its generator, and runs")
   func generatedTraces() throws {
     let path = folder.path("z.safetensors")

@@ -28,6 +28,7 @@ private func model(_ fields: String, type: String = "other") throws -> ModelShap
     ("\"interleave_moe_layer_step\": 3", [2, 5]),
     ("\"moe_layers\": [4, 2]", [2, 4]),
     ("\"moe_layers_enum\": \"3,4,5\"", [3, 4, 5]),
+    ("\"moe_layers_enum\": \"1, 2 ,3\"", [1, 2, 3]),
     (
       "\"mlp_layer_types\": [\"dense\",\"sparse\",\"sparse\",\"dense\",\"dense\",\"sparse\"]",
       [1, 2, 5]
@@ -39,6 +40,35 @@ private func model(_ fields: String, type: String = "other") throws -> ModelShap
     #expect(model.moeLayers == expected)
     #expect(model.denseLayerCount == 6 - expected.count)
     #expect(model.denseFFNSize == (expected.count < 6 ? 64 : 0))
+  }
+
+  @Test(arguments: [
+    ("\"moe_layers_enum\": \"1, 2,x3\"", "moe_layers_enum has \"x3\", accepted are numbers"),
+    ("\"moe_layers_enum\": \"1,,2\"", "moe_layers_enum has \"\""),
+    ("\"moe_layers_enum\": \"1 2\"", "moe_layers_enum has \"1 2\""),
+    ("\"moe_layers_enum\": \"-1\"", "moe_layers_enum has \"-1\""),
+    (
+      "\"mlp_layer_types\": [\"moe\",\"moe\",\"sparse\",\"dens\",\"dense\",\"dense\"]",
+      "mlp_layer_types has \"moe\", accepted are dense, sparse"
+    ),
+    (
+      "\"layer_types\": [\"full_attention\",\"ful\",\"a\",\"a\",\"a\",\"a\"]",
+      "layer_types has \"ful\", accepted are attention, chunked_attention, full_attention"
+    ),
+    (
+      "\"linear_num_value_heads\": 2, \"layer_types\": [\"linear\"]",
+      "layer_types has \"linear\", accepted are full_attention, linear_attention"
+    ),
+  ])
+  func entriesThatAreNotKnownAreRefused(fields: String, expected: String) throws {
+    let error = #expect(throws: InputError.self) { try model(fields) }
+    #expect(try #require(error).description.contains(expected), "\(error!)")
+  }
+
+  @Test func groupsAreMaskedAsTheClassOfTheModelDoes() throws {
+    let groups = "\"n_group\": 4, \"topk_group\": 2, \"topk_method\": "
+    #expect(try model(groups + "\"noaux_tc\"").router.groups?.mask == .minusInfinity)
+    #expect(try model(groups + "\"group_limited_greedy\"").router.groups?.mask == .zero)
   }
 
   @Test func blocksOfAHybridAreCounted() throws {

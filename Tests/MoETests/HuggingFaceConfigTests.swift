@@ -33,6 +33,7 @@ private let names = try! FileManager.default.contentsOfDirectory(atPath: fixture
     // What presets know of the rest of a model stands in no field.
     preset.otherParameterCount = 0
     #expect(model == preset)
+    #expect(try read(text(name)).isKnownType)
   }
 
   @Test func everyUsedFieldIsNamedAndUnknownOnesAreReported() throws {

@@ -57,7 +57,13 @@ private func preset(_ name: String) throws -> ModelShape {
       "32 heads of size 65536"
     ),
     ("top_k: 6", "top_k: 65", "top_k is 65"),
-    ("top_k: 6", "top_k: six", "top_k has the wrong type"),
+    ("top_k: 6", "top_k: six", "top_k is six, accepted is a whole number"),
+    ("experts: 64", "experts: 8.5", "experts is 8.5, accepted is a whole number"),
+    ("scaling: 1", "scaling: [1]", "router.scaling is a list, accepted is a single value"),
+    ("dense_layers: 1", "moe_layers: [1, x]", "moe_layers.2 is x, accepted is a whole number"),
+    (
+      "scaling: 1", "scaling: 1, group_mask: one", "router.group_mask is one, accepted is zero, min"
+    ),
     ("top_k: 6", "topk: 6", "unknown key topk"),
     ("dense_layers: 1", "dense_layers: 27", "dense_layers is 27"),
     ("scaling: 1", "scaling: .nan", "router.scaling is nan"),
@@ -94,6 +100,25 @@ private func preset(_ name: String) throws -> ModelShape {
     }
     let sentence = try #require(error).description
     #expect(sentence.contains(expected) && !sentence.contains("\n"), "\(sentence)")
+  }
+
+  @Test(arguments: [
+    ("a: " + String(repeating: "[", count: 100_000), "line 1, column"),
+    ("\u{1}\u{2}" + String(repeating: "x", count: 500), "control characters"),
+    (String(repeating: "k\u{202E}", count: 500) + ": 1", "unknown key k?k?"),
+    ("name: a\nname: b", "keys to be unique"),
+  ])
+  func textThatIsNoPresetIsNotRepeated(text: String, expected: String) throws {
+    let error = #expect(throws: InputError.self) { try ModelFile(yaml: text, place: "bad.yaml") }
+    let sentence = try #require(error).description
+    #expect(sentence.contains(expected) && sentence.count < 500, "\(sentence)")
+    #expect(sentence.unicodeScalars.allSatisfy { $0.isASCII && $0.value >= 32 }, "\(sentence)")
+  }
+
+  @Test func maskOfClosedGroupsIsZeroUnlessStated() throws {
+    #expect(try preset("deepseek-v2").router.groups?.mask == .zero)
+    #expect(try preset("deepseek-v3").router.groups?.mask == .minusInfinity)
+    #expect(try preset("deepseek-v3.2").router.groups?.mask == .minusInfinity)
   }
 
   /// Arithmetic traps on overflow; the lines are checked against their formulas by hand.

@@ -75,6 +75,9 @@ private let knownDeviations = [
     #expect(one.bytes(bits: 8) == ParameterCount(mixtral).total)
     #expect(one.bytes(bits: 4) == ParameterCount(mixtral).total / 2)
     #expect(ModelFootprint(mixtral, ranks: 3).expertsPerRank == 3)
+    let two = ModelFootprint(mixtral, ranks: 8, slots: 2)
+    #expect(two.routedWeights == 2 * eight.routedWeights)
+    #expect(two.otherWeights == eight.otherWeights)
   }
 
   @Test(arguments: names) func denseEqualHasAsManyParameters(name: String) throws {

@@ -143,8 +143,8 @@ private struct AttentionFields: Decodable {
         convolution: try need(.convolution, convolution))
     default:
       throw InputError(
-        "\(place): attention.kind is \(kind), accepted is grouped, latent, compressed, cross, "
-          + "gated-delta, kimi-delta, mamba, mamba2, none")
+        "\(place): attention.kind is \(InputError.excerpt(kind)), accepted is grouped, latent, "
+          + "compressed, cross, gated-delta, kimi-delta, mamba, mamba2, none")
     }
   }
 }

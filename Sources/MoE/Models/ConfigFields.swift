@@ -43,10 +43,13 @@ final class ConfigFields {
     }.sorted()
   }
 
+  /// What stands in the place of a field's name where none states a value.
+  static func defaultName(_ modelType: String) -> String { "default of \(modelType)" }
+
   /// Records a value that no field states.
   func assume(_ meaning: String, _ value: String) {
     let entry = HuggingFaceConfig.UsedField(
-      meaning: meaning, field: "default of \(modelType)", value: value)
+      meaning: meaning, field: Self.defaultName(modelType), value: value)
     if !used.contains(entry) { used.append(entry) }
   }
 
@@ -157,6 +160,17 @@ final class ConfigFields {
       guard case .string(let text) = $0 else { throw wrong(meaning, value, "a list of words") }
       return text
     }
+  }
+
+  /// A list of words out of those accepted.
+  func words(_ meaning: String, _ name: String, accepted: [String]) throws -> [String]? {
+    let words = try words(meaning, name)
+    if let other = words?.first(where: { !accepted.contains($0) }) {
+      throw InputError(
+        "\(place): \(lastField) has \"\(InputError.excerpt(other))\", accepted are "
+          + accepted.joined(separator: ", "))
+    }
+    return words
   }
 
   /// That a list has an entry per layer.

@@ -144,7 +144,10 @@ extension ConfigReader {
       return (nil, 0)
     }
     let window = try fields.integer("sliding window", "sliding_window", "sliding_window_size")
-    if let types = try fields.words("attention of each layer", "layer_types") {
+    if let types = try fields.words(
+      "attention of each layer", "layer_types",
+      accepted: ["attention", "chunked_attention", "full_attention", "sliding_attention"])
+    {
       try fields.requireLength(types.count, count, of: "layer_types")
       return (window, types.count { $0 == "sliding_attention" || $0 == "chunked_attention" })
     }

@@ -102,9 +102,11 @@ extension ConfigReader {
       rules.append(("moe_layers", list.sorted()))
     }
     if let list = try fields.word("layers with experts", "moe_layers_enum") {
-      rules.append(("moe_layers_enum", list.split(separator: ",").compactMap { Int($0) }.sorted()))
+      rules.append(("moe_layers_enum", try layerNumbers(list, of: "moe_layers_enum")))
     }
-    if let types = try fields.words("FFN of each layer", "mlp_layer_types") {
+    if let types = try fields.words(
+      "FFN of each layer", "mlp_layer_types", accepted: ["dense", "sparse"])
+    {
       try fields.requireLength(types.count, stack.count, of: "mlp_layer_types")
       rules.append(("mlp_layer_types", all.filter { types[$0] == "sparse" }))
     }
@@ -123,6 +125,21 @@ extension ConfigReader {
           + "\(rule.field) in \(rule.layers.count) or others, which contradict")
     }
     return first.layers
+  }
+
+  /// Layers that stand in a word, separated by commas; ascending.
+  private func layerNumbers(_ list: String, of field: String) throws -> [Int] {
+    try list.split(separator: ",", omittingEmptySubsequences: false).map { entry in
+      let words = entry.split(whereSeparator: \.isWhitespace)
+      guard words.count == 1, let layer = Int(words[0]),
+        (0..<ModelShape.maxLayers).contains(layer)
+      else {
+        throw InputError(
+          "\(fields.place): \(field) has \"\(InputError.excerpt(entry))\", accepted are numbers of "
+            + "layers from 0, separated by commas")
+      }
+      return layer
+    }.sorted()
   }
 
   /// DeepSeek's rule: after the first dense ones, every layer whose number the frequency divides;

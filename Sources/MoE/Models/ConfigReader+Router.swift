@@ -93,7 +93,11 @@ extension ConfigReader {
       throw InputError("\(fields.place): topk_group is \(open), accepted is 1 to \(count)")
     }
     guard count > 1, method != "greedy" else { return nil }
+    // DeepSeek-V2 or DeepSeek-V3, whose classes in transformers 5 differ in both.
+    let isGreedy = method == "group_limited_greedy"
+    let mask = isGreedy ? RouterRule.GroupLimit.Mask.zero : .minusInfinity
+    fields.assume("experts of closed groups count as", mask.words)
     return RouterRule.GroupLimit(
-      groupCount: count, openCount: open, summedScores: method == "group_limited_greedy" ? 1 : 2)
+      groupCount: count, openCount: open, summedScores: isGreedy ? 1 : 2, mask: mask)
   }
 }

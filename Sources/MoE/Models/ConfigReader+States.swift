@@ -16,7 +16,9 @@ extension ConfigReader {
       return (0..<count).count { period == 0 || $0 < offset || ($0 - offset) % period != 0 }
     }
     guard fields.has("linear_num_value_heads") else { return nil }
-    if let types = try fields.words("attention of each layer", "layer_types") {
+    if let types = try fields.words(
+      "attention of each layer", "layer_types", accepted: ["full_attention", "linear_attention"])
+    {
       try fields.requireLength(types.count, count, of: "layer_types")
       return types.count { $0 == "linear_attention" }
     }

@@ -21,6 +21,15 @@ public struct HuggingFaceConfig: Sendable {
   public let usedFields: [UsedField]
   /// Fields that were not used and are not known to be beside the point.
   public let ignoredFields: [String]
+  /// What `model_type` says, `no model_type` where it is missing.
+  public let modelType: String
+  /// Whether what the code of that family does where a file says nothing is known.
+  public let isKnownType: Bool
+
+  /// What no field stated, in the order of reading.
+  public var assumedMeanings: [String] {
+    usedFields.filter { $0.field == ConfigFields.defaultName(modelType) }.map(\.meaning)
+  }
 
   /// Reads the text of a config.json.
   /// - Parameters:
@@ -35,6 +44,8 @@ public struct HuggingFaceConfig: Sendable {
     model = try shape.checked(place: place)
     usedFields = fields.used
     ignoredFields = fields.ignored
+    modelType = fields.modelType
+    isKnownType = ModelFamily.isKnown(fields.modelType)
   }
 }
 

@@ -18,6 +18,17 @@ struct ModelFamily {
   /// Heads and size of the indexer of sparse attention.
   var indexer: (heads: Int, size: Int)?
 
+  private static let known = [
+    "dbrx", "deepseek_v", "gemma", "glm4_moe", "glm_moe_dsa", "gpt_oss", "jamba", "kimi", "llama",
+    "mimo", "minimax", "mixtral", "nemotron_h", "olmoe", "phimoe", "qwen2_moe", "qwen3", "step3p",
+    "switch", "t5",
+  ]
+
+  /// Whether the class of a `model_type` was read.
+  static func isKnown(_ modelType: String) -> Bool {
+    known.contains { modelType.hasPrefix($0) }
+  }
+
   /// The family of a `model_type`; one of its own for those not known.
   static func of(_ modelType: String) -> ModelFamily {
     var family = ModelFamily()

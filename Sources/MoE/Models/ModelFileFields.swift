@@ -14,8 +14,8 @@ struct ModelFileFields: Decodable {
     }
 
     init(from decoder: any Decoder) throws {
-      if let list = try? [Int](from: decoder) {
-        self = .list(list)
+      if (try? decoder.unkeyedContainer()) != nil {
+        self = .list(try [Int](from: decoder))
       } else {
         let stepped = try Stepped(from: decoder)
         self = .stepped(first: stepped.first, every: stepped.every)
@@ -29,6 +29,7 @@ struct ModelFileFields: Decodable {
     var scaling: Double?
     var groupLimit: Int?
     var groupScores: Int?
+    var groupMask: Word<RouterRule.GroupLimit.Mask>?
     var selectionBias: Bool?
     var hashLayers: Int?
 
@@ -36,6 +37,7 @@ struct ModelFileFields: Decodable {
       case score, scope, renormalise, scaling
       case groupLimit = "group_limit"
       case groupScores = "group_scores"
+      case groupMask = "group_mask"
       case selectionBias = "selection_bias"
       case hashLayers = "hash_layers"
     }
@@ -154,7 +156,8 @@ struct ModelFileFields: Decodable {
         }
         // As in DeepSeek-V3: a group counts as the sum of its two best scores.
         return RouterRule.GroupLimit(
-          groupCount: groups, openCount: open, summedScores: fields.groupScores ?? 2)
+          groupCount: groups, openCount: open, summedScores: fields.groupScores ?? 2,
+          mask: fields.groupMask?.value ?? .zero)
       },
       hasSelectionBias: fields.selectionBias ?? false, hashLayerCount: fields.hashLayers ?? 0)
   }
@@ -182,5 +185,7 @@ struct UnknownWord: Error, CustomStringConvertible {
   let word: String
   let accepted: [String]
 
-  var description: String { "\(key) is \(word), accepted is \(accepted.joined(separator: ", "))" }
+  var description: String {
+    "\(key) is \(InputError.excerpt(word)), accepted is \(accepted.joined(separator: ", "))"
+  }
 }

@@ -5,16 +5,18 @@
 public struct ModelFootprint: Sendable, Equatable {
   /// R, the ranks.
   public let ranks: Int
-  /// Most routed experts of a layer on one rank: E / R rounded up.
+  /// Most routed experts of a layer on one rank, copies counted.
   public let expertsPerRank: Int
   /// Weights of those experts in all layers.
   public let routedWeights: Int
   /// Weights of everything else, the same on every rank.
   public let otherWeights: Int
 
-  public init(_ model: ModelShape, ranks: Int) {
+  /// - Parameter slots: slots of the fullest rank, the same in every layer; by default the experts
+  ///   without copies are spread evenly, E / R rounded up.
+  public init(_ model: ModelShape, ranks: Int, slots: Int? = nil) {
     self.ranks = ranks
-    expertsPerRank = (model.expertCount + ranks - 1) / ranks
+    expertsPerRank = slots ?? (model.expertCount + ranks - 1) / ranks
     let perExpert = model.moeLayers.count * model.expertParameterCount
     routedWeights = expertsPerRank * perExpert
     otherWeights = ParameterCount(model).total - model.expertCount * perExpert
