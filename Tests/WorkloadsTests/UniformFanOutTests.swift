@@ -12,11 +12,11 @@ import Workloads
       (2, 1.9930), (4, 3.6142), (8, 5.2947), (16, 6.5233), (32, 7.2668), (64, 7.6758),
       (128, 7.8902), (256, 8.0),
     ] {
-      let value = UniformWorkload.expectedFanOut(expertCount: 256, topK: 8, rankCount: ranks)
+      let value = ContiguousFanOut.uniform(expertCount: 256, topK: 8, rankCount: ranks)
       #expect(abs(value - expected) < 5e-5)
     }
-    #expect(UniformWorkload.expectedFanOut(expertCount: 5, topK: 5, rankCount: 9) == 5)
-    #expect(UniformWorkload.expectedFanOut(expertCount: 7, topK: 3, rankCount: 1) == 1)
+    #expect(ContiguousFanOut.uniform(expertCount: 5, topK: 5, rankCount: 9) == 5)
+    #expect(ContiguousFanOut.uniform(expertCount: 7, topK: 3, rankCount: 1) == 1)
   }
 
   @Test(arguments: [(256, 8, 8), (256, 8, 64), (60, 4, 8), (10, 3, 4), (4, 2, 7)])
@@ -26,7 +26,7 @@ import Workloads
     let distinct = choices(source, tokens: tokens).reduce(0) { sum, chosen in
       sum + Set(chosen.map { $0 * ranks / experts }).count
     }
-    let expected = UniformWorkload.expectedFanOut(
+    let expected = ContiguousFanOut.uniform(
       expertCount: experts, topK: topK, rankCount: ranks)
     #expect(abs(Double(distinct) / Double(tokens) - expected) < 0.01 * expected)
   }

@@ -42,23 +42,4 @@ public struct UniformWorkload: RoutingSource {
       }
     }
   }
-
-  /// The distinct ranks that a token's experts live on, on average, under contiguous placement:
-  /// sum over ranks of 1 - C(E - w, K) / C(E, K), w being the experts of the rank.
-  ///
-  /// Where R divides E this is R (1 - C(E - E/R, K) / C(E, K)), whatever the placement.
-  /// - Precondition: 1 <= K <= E; at least one rank.
-  public static func expectedFanOut(expertCount: Int, topK: Int, rankCount: Int) -> Double {
-    precondition(topK >= 1 && topK <= expertCount, "top-k \(topK) of \(expertCount) experts")
-    precondition(rankCount >= 1, "\(rankCount) ranks")
-    func firstExpert(_ rank: Int) -> Int { (rank * expertCount + rankCount - 1) / rankCount }
-    return (0..<rankCount).reduce(0) { sum, rank in
-      let width = firstExpert(rank + 1) - firstExpert(rank)
-      // C(E - w, K) / C(E, K): all K draws miss the rank.
-      let missing = (0..<topK).reduce(1.0) { product, draw in
-        product * Double(max(0, expertCount - width - draw)) / Double(expertCount - draw)
-      }
-      return sum + 1 - missing
-    }
-  }
 }

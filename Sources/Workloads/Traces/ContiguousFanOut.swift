@@ -64,8 +64,11 @@ public struct ContiguousFanOut: Sendable {
   ///
   /// A rank with n of E experts is missed with probability C(E - n, K) / C(E, K); the expectation is
   /// the sum over ranks of the opposite, R (1 - C(E - E/R, K) / C(E, K)) where R divides E.
+  /// - Precondition: 1 <= K <= E; at least one rank.
   public static func uniform(expertCount: Int, topK: Int, rankCount: Int) -> Double {
-    (0..<rankCount).reduce(0) { sum, rank in
+    precondition(topK >= 1 && topK <= expertCount, "top-k \(topK) of \(expertCount) experts")
+    precondition(rankCount >= 1, "\(rankCount) ranks")
+    return (0..<rankCount).reduce(0) { sum, rank in
       // Experts e with floor(e R / E) = rank.
       let start = (rank * expertCount + rankCount - 1) / rankCount
       let end = ((rank + 1) * expertCount + rankCount - 1) / rankCount
