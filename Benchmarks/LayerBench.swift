@@ -69,7 +69,8 @@ struct BenchModel {
       routings: [.workload(BalancedRouting())],
       cases: [
         RunCase(
-          name: "bench", placement: placement, replicaChoice: .expertRoundRobin, wire: wire)
+          name: "bench", placement: placement, replicaChoice: .expertRoundRobin,
+          exchange: ExchangeScheme(wire: WireFormat(wire)))
       ], topology: topology, checksReference: false)
   }
 }

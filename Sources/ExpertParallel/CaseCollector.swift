@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: brings what a case measured to rank 0, step by step.
 
+internal import CostModel
 internal import MPI
 internal import Placement
 internal import Timing
@@ -18,6 +19,7 @@ final class CaseCollector {
   /// [steps][R][stampsPerStep]
   private var stamps: [[[Int64]]] = []
   private var traffic: [TrafficCounters] = []
+  private var volumes: [ExchangeVolume] = []
   private var receivedRows: [[[Int]]] = []
   private var digest: UInt64 = 0
   private var check: (error: Double, tokens: Int)?
@@ -43,10 +45,12 @@ final class CaseCollector {
     let stepStamps = try comm.gatherV(runner.recorder.lastStep(), root: 0)
     var counters = runner.countedTraffic()
     counters.replaceValues(try comm.allReduce(counters.values, .sum))
+    let volume = ExchangeVolume(values: try comm.allReduce(runner.exchangedVolume().values, .sum))
     let rows = try comm.gatherV(runner.deliveredRows(), root: 0)
     guard comm.rank == 0 else { return }
     stamps.append(stepStamps)
     traffic.append(counters)
+    volumes.append(volume)
     receivedRows.append(rows)
   }
 
@@ -75,7 +79,8 @@ final class CaseCollector {
         })
     }
     return CaseResult(
-      name: name, block: block, timeline: timeline, traffic: traffic, receivedRows: receivedRows,
+      name: name, block: block, timeline: timeline, traffic: traffic, volumes: volumes,
+      receivedRows: receivedRows,
       digest: digest, referenceError: check?.error, referenceTokens: check?.tokens ?? 0,
       balance: balance)
   }

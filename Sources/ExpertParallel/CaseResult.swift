@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: what rank 0 knows about a run and its cases.
 
-internal import MPI
+public import CostModel
 public import Placement
 public import Timing
 
@@ -45,6 +45,8 @@ public struct CaseResult: Sendable {
   public let timeline: CaseTimeline
   /// Counters over all ranks, one per measured step.
   public let traffic: [TrafficCounters]
+  /// What left its rank, over all ranks, one per measured step.
+  public let volumes: [ExchangeVolume]
   /// [steps][R][layers] rows that MPI delivered to each rank.
   public let receivedRows: [[[Int]]]
   /// Sum mod 2^64 over tokens of a hash of (global token, output row), first measured step.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: runs the steps of one case on one rank.
 
+internal import CostModel
 internal import Kernels
 internal import MPI
 internal import MoE
@@ -15,6 +16,7 @@ final class CaseRunner {
 
   private let configuration: RunConfiguration
   private let layers: [DistributedLayer]
+  private let exchange: RowExchange
   private let buffers: LayerBuffers
   /// Where a router needs the tokens of all ranks; shared by the layers, which run in turn.
   private let global: GlobalBatch?
@@ -36,8 +38,9 @@ final class CaseRunner {
     let hidden = configuration.model.hiddenSize
     // Layers run one after the other, so they share the exchange.
     let exchange = try RowExchange(
-      slotOffsets: runCase.placement.slotOffsets, rank: rank,
-      wireRowBytes: hidden * runCase.wire.byteCount, combineRowBytes: hidden * 4)
+      slotOffsets: runCase.placement.slotOffsets, topology: configuration.topology, rank: rank,
+      wireRowBytes: runCase.exchange.wire.rowBytes(length: hidden), combineRowBytes: hidden * 4)
+    self.exchange = exchange
     let assignments =
       configuration.tokenCapacity(rank: rank) * configuration.routing(of: runCase).choiceWidth
     let routers = try CaseRouters(
@@ -56,6 +59,7 @@ final class CaseRunner {
   /// Runs one step, the `number`th of the run with warm-up. Collective.
   func step(_ inputs: StepInputs, number: Int, on comm: borrowing Communicator) throws {
     try start(inputs)
+    exchange.volume = ExchangeVolume()
     heartbeat.startStep(number, caseIndex: index)
     try comm.barrier()
     recorder.startStep()
@@ -87,6 +91,9 @@ final class CaseRunner {
     }
     return counters
   }
+
+  /// What left this rank in the step that ran last. Local.
+  func exchangedVolume() -> ExchangeVolume { exchange.volume }
 
   /// [layers] rows that MPI delivered here in the step that ran last.
   func deliveredRows() -> [Int] { layers.map(\.receivedRowCount) }

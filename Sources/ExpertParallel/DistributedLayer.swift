@@ -63,7 +63,8 @@ final class DistributedLayer {
     shared = shard.sharedStage(layer: layer, compute: runCase.compute)
     self.router = router
     grouping = RowGrouping(
-      exchange.counts, hidden: model.hiddenSize, wire: runCase.wire,
+      exchange.counts, hidden: model.hiddenSize,
+      wire: ElementType(rawValue: runCase.exchange.wire.rawValue)!,
       elementType: configuration.elementType)
     tokenRows = .zeroed(2)
     jitter = CounterRandom(seed: configuration.seed, 0x71_77E2, UInt64(rank), UInt64(layer))
@@ -178,7 +179,7 @@ final class DistributedLayer {
     RowKernels.gather(
       rows: plan.rowCount, length: model.hiddenSize,
       indices: UnsafePointer(plan.tokenOfRow.baseAddress!), from: buffers.normalised, type: .f32,
-      into: buffers.sendRows, type: runCase.wire)
+      into: buffers.sendRows, type: ElementType(rawValue: runCase.exchange.wire.rawValue)!)
   }
 
   private func computeShared() {

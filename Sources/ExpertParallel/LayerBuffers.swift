@@ -45,7 +45,8 @@ final class LayerBuffers {
     var logitsPerToken: Int
     var hasShared: Bool
     var elementBytes: Int
-    var wireBytes: Int
+    /// Bytes of a row in the widest wire format.
+    var wireRowBytes: Int
 
     /// Bytes of each buffer, in the order of the properties of ``LayerBuffers``.
     fileprivate var byteCounts: [Int] {
@@ -54,8 +55,8 @@ final class LayerBuffers {
       let received = receivedRows * hidden
       return [
         tokenRows * 4, tokenRows * 4, hasShared ? tokenRows * elementBytes : 0,
-        hasShared ? tokenRows * 4 : 0, tokens * logitsPerToken * 4, assignmentRows * wireBytes,
-        received * wireBytes, received * elementBytes, received * 4, received * 4,
+        hasShared ? tokenRows * 4 : 0, tokens * logitsPerToken * 4, sentRows * wireRowBytes,
+        receivedRows * wireRowBytes, received * elementBytes, received * 4, received * 4,
         assignmentRows * 4,
       ]
     }

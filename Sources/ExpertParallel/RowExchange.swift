@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: carries rows to the ranks of their experts and results back, through MPI_Alltoallv.
 
+internal import CostModel
 internal import MPI
 internal import Placement
 
@@ -20,7 +21,11 @@ final class RowExchange {
   /// Rows from each source rank for each of this rank's slots, of the last dispatch.
   let counts: CountExchange
 
+  /// What left this rank since the counts were last cleared.
+  var volume = ExchangeVolume()
+
   private let rank: Int
+  private let topology: Topology
   private var receivePartition: Partition
   private var remoteSends: Partition
   private var remoteReceives: Partition
@@ -34,9 +39,12 @@ final class RowExchange {
   ///   - rank: this rank.
   ///   - wireRowBytes: bytes of a row on the way to the experts.
   ///   - combineRowBytes: bytes of a result row.
-  init(slotOffsets: [Int], rank: Int, wireRowBytes: Int, combineRowBytes: Int) throws(MPIError) {
+  init(
+    slotOffsets: [Int], topology: Topology, rank: Int, wireRowBytes: Int, combineRowBytes: Int
+  ) throws(MPIError) {
     let rankCount = slotOffsets.count - 1
     self.rank = rank
+    self.topology = topology
     counts = try CountExchange(slotOffsets: slotOffsets, rank: rank)
     receivePartition = Partition(peerCount: rankCount)
     remoteSends = receivePartition
@@ -71,6 +79,7 @@ final class RowExchange {
     remoteSends.copyParts(of: plan.sendPartition, leavingOut: rank)
     remoteReceives.copyParts(of: receivePartition, leavingOut: rank)
     try comm.allToAllV(rows: rows, remoteSends, into: result, remoteReceives, row: wireRow)
+    count(remoteSends, rowBytes: wireRowBytes, in: &volume.dispatch)
     return DispatchHandle(receivedRows: receivePartition.total)
   }
 
@@ -97,6 +106,16 @@ final class RowExchange {
       handle.receivedRows == receivePartition.total,
       "the handle is of \(handle.receivedRows) rows, the exchange of \(receivePartition.total)")
     try comm.allToAllV(rows: rows, remoteReceives, into: result, remoteSends, row: combineRow)
+    count(remoteReceives, rowBytes: combineRowBytes, in: &volume.combine)
+  }
+
+  private func count(_ parts: Partition, rowBytes: Int, in way: inout ExchangeVolume.Way) {
+    for peer in parts.counts.indices {
+      let rows = Int(parts.counts[peer])
+      way.add(
+        rows: rows, bytes: rows * rowBytes,
+        leavesNode: topology.nodeOfRank[peer] != topology.nodeOfRank[rank])
+    }
   }
 
   /// Copies the results of this rank's own rows. Local.

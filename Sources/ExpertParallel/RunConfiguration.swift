@@ -111,8 +111,8 @@ public struct RunCase: Sendable {
   public var placement: ExpertPlacement
   /// Which copy of an expert serves a token.
   public var replicaChoice: ReplicaChoice
-  /// Format of the rows on the way to the experts.
-  public var wire: ElementType
+  /// How rows travel.
+  public var exchange: ExchangeScheme
   /// What stands for expert compute.
   public var compute: ExpertCompute
   /// How waiting is told from transfer.
@@ -122,14 +122,14 @@ public struct RunCase: Sendable {
 
   public init(
     name: String, routing: Int = 0, placement: ExpertPlacement, replicaChoice: ReplicaChoice,
-    wire: ElementType, compute: ExpertCompute = .real, timing: Timing = .clocks,
+    exchange: ExchangeScheme, compute: ExpertCompute = .real, timing: Timing = .clocks,
     disturbance: Disturbance = .none
   ) {
     self.name = name
     self.routing = routing
     self.placement = placement
     self.replicaChoice = replicaChoice
-    self.wire = wire
+    self.exchange = exchange
     self.compute = compute
     self.timing = timing
     self.disturbance = disturbance

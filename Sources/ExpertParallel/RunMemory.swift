@@ -49,7 +49,9 @@ struct RunMemory {
       logitsPerToken: configuration.routesLive ? model.expertCount : 0,
       hasShared: model.sharedFFNSize > 0,
       elementBytes: configuration.elementType.byteCount,
-      wireBytes: configuration.cases.map(\.wire.byteCount).max() ?? 4)
+      wireRowBytes: configuration.cases.map {
+        $0.exchange.wire.rowBytes(length: model.hiddenSize)
+      }.max() ?? 0)
   }
 
   /// The most rows that this rank receives in any of these cases, step and layer. Collective.

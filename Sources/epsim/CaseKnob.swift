@@ -91,7 +91,7 @@ struct CaseKnob {
         }, word: { $0.biasUpdate.map { "\($0)" } ?? "none" }),
       CaseKnob(
         name: "wire", text: \.execution?.wire,
-        set: { $0.wire = try CaseSpec.value(ElementType.self, $1, "wire") },
+        set: { $0.wire = try CaseSpec.value(WireFormat.self, $1, "wire") },
         word: { $0.wire?.rawValue ?? "default" }),
       CaseKnob(
         name: "compute", text: \.execution?.compute,

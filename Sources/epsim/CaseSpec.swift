@@ -18,7 +18,7 @@ struct CaseSpec: Equatable {
   var capacityScope = CapacityRule.Scope.rank
   /// What a step's load moves the selection bias by; nil where it stays.
   var biasUpdate: Double?
-  var wire: ElementType?
+  var wire: WireFormat?
   var compute = Compute.real
   /// FLOP/s of emulated compute.
   var expertRate: Double?

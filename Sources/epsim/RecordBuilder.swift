@@ -83,7 +83,9 @@ struct RecordBuilder {
       referenceTokens: measured.referenceTokens,
       balance: balance(ofCase: measured.caseIndex),
       capacity: session.capacityOffers[measured.caseIndex],
-      rowBytes: (model.hiddenSize * runCase.wire.byteCount, model.hiddenSize * 4),
+      rowBytes: (
+        runCase.exchange.wire.rowBytes(length: model.hiddenSize), model.hiddenSize * 4
+      ),
       expertBytes: model.expertParameterCount * configuration.elementType.byteCount,
       weightLayerCount: weightLayers, groupSteps: measured.groupSteps,
       stampCost: session.stampCost)
@@ -141,7 +143,7 @@ extension CaseSpec {
       routing: CaseMeasurement.Routing(
         topK: topK, capacity: capacity, dropPolicy: dropPolicy.rawValue,
         capacityScope: capacityScope.rawValue, biasUpdate: biasUpdate),
-      wire: runCase.wire.rawValue,
+      wire: runCase.exchange.wire.rawValue,
       compute: compute.rawValue, expertRate: compute == .emulated ? expertRate : nil,
       timing: timing.rawValue, delay: delayText, slow: slowText,
       jitterUs: disturbance.jitterMicroseconds)

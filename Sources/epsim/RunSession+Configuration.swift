@@ -85,7 +85,8 @@ extension RunSession {
       return RunCase(
         name: spec.name(among: cases), routing: routing.indexOfCase[index],
         placement: try setup.place(spec.placement, topology: topology, load: load, files: files),
-        replicaChoice: spec.replicaChoice, wire: spec.wire ?? dtype,
+        replicaChoice: spec.replicaChoice,
+        exchange: ExchangeScheme(wire: spec.wire ?? WireFormat(dtype)),
         compute: spec.expertCompute, timing: spec.timing, disturbance: spec.disturbance)
     }
     if run.check, let spec = cases.first(where: { $0.compute != .real }) {

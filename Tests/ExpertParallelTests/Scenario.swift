@@ -39,7 +39,7 @@ struct Scenario {
   var nodes = 1
   var placements = ["contiguous"]
   var replicaChoices: [ReplicaChoice] = [.expertRoundRobin]
-  var wires: [ElementType]?
+  var wires: [WireFormat]?
   var checksReference = false
   var memoryLimit: Int?
   var compute = ExpertCompute.real
@@ -57,11 +57,12 @@ struct Scenario {
       let placement = try PlacementSpec(parsing: text).place(
         load: load, topology: topology, groups: 1, modelLayers: Array(model.moeLayers))
       for choice in replicaChoices {
-        for wire in wires ?? [elementType] {
+        for wire in wires ?? [WireFormat(elementType)] {
           cases.append(
             RunCase(
               name: "\(text) \(choice) \(wire)", placement: placement, replicaChoice: choice,
-              wire: wire, compute: compute, timing: timing, disturbance: disturbance))
+              exchange: ExchangeScheme(wire: wire), compute: compute, timing: timing,
+              disturbance: disturbance))
         }
       }
     }
