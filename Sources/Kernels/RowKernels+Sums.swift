@@ -34,9 +34,9 @@ extension RowKernels {
   ///
   /// target[i] = sum over j ascending in offsets[i] ..< offsets[i + 1] of
   /// weights[j] * source[members[j]]; each product and each sum is rounded to `Float`, the result
-  /// once more to `targetType`, so equal inputs give equal bits on every CPU. The sum starts at +0:
-  /// an empty group gives a row of zeros. Without weights the rows are added as they are. A member
-  /// may occur more than once.
+  /// once more to `targetType`, so equal inputs give equal bits on every CPU (the payload of a NaN
+  /// aside). The sum starts at +0: an empty group gives a row of zeros. Without weights the rows are
+  /// added as they are. A member may occur more than once.
   ///
   /// Shapes: `offsets` [rows + 1], not descending; `members` and `weights`
   /// [offsets[rows]]; `source` [*, length] of `sourceType`; `target` [rows, length] of

@@ -60,8 +60,7 @@ extension RowKernels {
     }
   }
 
-  /// Collects rows by index as a journey through `wire` leaves them: what ``encode`` followed by
-  /// ``decode`` gives, bit for bit, in one pass.
+  /// Collects rows by index as encoding and decoding leave them, bit for bit, in one pass.
   ///
   /// Shapes: `indices` [rows], `source` [*, length], `target` [rows, length].
   public static func gather(

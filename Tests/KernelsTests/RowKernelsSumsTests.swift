@@ -186,7 +186,7 @@ import Testing
   }
 
   @Test(arguments: ElementType.allCases) func anEmptyGroupIsARowOfZeros(type: ElementType) {
-    let values = [Float](repeating: .nan, count: 70) + [Float](repeating: -0, count: 70)
+    let values = [Float](repeating: .nan, count: 70) + [Float](repeating: -0.0, count: 70)
     for weights in [nil, [Float](repeating: 1, count: 3)] {
       let result = weightedSums(
         length: 70, offsets: [0, 0, 2, 2], members: [1, 1, 0], weights: weights, from: values,
