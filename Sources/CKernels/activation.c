@@ -7,8 +7,6 @@
 #include "bfloat16.h"
 #include "multiversion.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
 /* e^x for x in [-87.3, 0]; 0 below; NaN for NaN.
    x = n ln2 + r with |r| <= ln2 / 2; e^r by the polynomial of Cephes (Moshier 1989, expf). */
 INLINE float exp_negative(float x) {

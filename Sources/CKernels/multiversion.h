@@ -12,4 +12,7 @@
 #define CLONES
 #endif
 
+/* What a CLONES function calls must be compiled for its instruction set, that is inside it. */
+#define INLINE static inline __attribute__((always_inline))
+
 #endif

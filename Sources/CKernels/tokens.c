@@ -1,47 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* epsim: reduce, norm and hash of token rows. */
+/* epsim: norm and hash of token rows. */
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "CKernels.h"
 #include "multiversion.h"
-
-/* Columns whose sums stay in registers while a piece of each of the K rows streams by; all rows
-   of a token advance together, which keeps the memory busier than one row after the other. */
-enum { reduce_columns = 64 };
-
-static inline __attribute__((always_inline)) void reduce_piece(
-    size_t columns, size_t h, size_t top_k, const float *weight, const int32_t *row,
-    const float *y, const float *shared, float *x) {
-  float sum[reduce_columns] = {0};
-  for (size_t k = 0; k < top_k; k++) {
-    if (row[k] < 0) continue;
-    const float *source = y + (size_t)row[k] * h;
-    for (size_t i = 0; i < columns; i++) sum[i] += weight[k] * source[i];
-  }
-  if (shared) {
-    for (size_t i = 0; i < columns; i++) sum[i] += shared[i];
-  }
-  for (size_t i = 0; i < columns; i++) x[i] += sum[i];
-}
-
-CLONES void ck_reduce(size_t tokens, size_t h, size_t top_k, const float *weight,
-                      const int32_t *row, const float *y, const float *shared, float *x) {
-  for (size_t t = 0; t < tokens; t++) {
-    const float *w = weight + t * top_k;
-    const int32_t *r = row + t * top_k;
-    size_t i = 0;
-    for (; i + reduce_columns <= h; i += reduce_columns) {
-      const float *other = shared ? shared + t * h + i : NULL;
-      reduce_piece(reduce_columns, h, top_k, w, r, y + i, other, x + t * h + i);
-    }
-    if (i < h) {
-      const float *other = shared ? shared + t * h + i : NULL;
-      reduce_piece(h - i, h, top_k, w, r, y + i, other, x + t * h + i);
-    }
-  }
-}
 
 /* Partial sums in a fixed pattern: the same value for every vector width. */
 enum { norm_lanes = 32 };

@@ -200,7 +200,7 @@ final class DistributedLayer {
         tokens: decision.tokenCount, length: model.hiddenSize, topK: decision.topK,
         weights: weights,
         resultRows: UnsafePointer(plan.rowOfAssignment.baseAddress!),
-        results: UnsafePointer(buffers.combinedRows),
+        results: buffers.combinedRows, resultType: .f32,
         shared: shared == nil ? nil : UnsafePointer(buffers.sharedOutput), into: output)
     }
   }

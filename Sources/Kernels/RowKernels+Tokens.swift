@@ -1,24 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// epsim: reduce, norm and digest of token rows.
+// epsim: norm and digest of token rows.
 
 internal import CKernels
 
 extension RowKernels {
-  /// Adds the weighted expert results and the shared experts' result to the residual, in one pass.
-  ///
-  /// x[t] = x[t] + ((sum over k ascending of weights[t, k] * results[resultRows[t, k]]) +
-  /// shared[t]), in `Float`; the order is fixed, so equal inputs give equal bits.
-  ///
-  /// Shapes: `weights` and `resultRows` [tokens, topK], a negative row is skipped (a dropped
-  /// assignment); `results` [*, length]; `shared` [tokens, length] or nil; `x` [tokens, length].
-  public static func reduce(
-    tokens: Int, length: Int, topK: Int, weights: UnsafePointer<Float>,
-    resultRows: UnsafePointer<Int32>, results: UnsafePointer<Float>,
-    shared: UnsafePointer<Float>?, into x: UnsafeMutablePointer<Float>
-  ) {
-    ck_reduce(tokens, length, topK, weights, resultRows, results, shared, x)
-  }
-
   /// Root-mean-square norm with gain 1: out[t] = x[t] / sqrt(mean(x[t]²) + epsilon).
   ///
   /// Shapes: `x` and `out` [tokens, length]; they may be the same memory. A row's bits depend on

@@ -53,12 +53,45 @@ void ck_gather_bf16_f32(
 /* to[index[i], :] = from[i, :] */
 void ck_scatter(size_t rows, size_t row_bytes, const int32_t *index, const void *from, void *to);
 
-/* --- tokens.c: what happens to whole token rows --- */
+/* --- wires.c: rows to and from their wire formats --- */
+
+/* An fp8 row is h codes in E4M3, then a Float scale for each 128 of them, not aligned. */
+/* to[i, :] = from[index[i], :] encoded */
+void ck_encode_fp8(size_t rows, size_t h, const int32_t *index, const float *from, uint8_t *to);
+/* to[i, :] = from[index[i], :] decoded */
+void ck_decode_fp8_f32(
+    size_t rows, size_t h, const int32_t *index, const uint8_t *from, float *to);
+void ck_decode_fp8_bf16(
+    size_t rows, size_t h, const int32_t *index, const uint8_t *from, uint16_t *to);
+/* to[i, :] = from[index[i], :] as encoding and decoding leave it */
+void ck_through_fp8_f32(
+    size_t rows, size_t h, const int32_t *index, const float *from, float *to);
+void ck_through_fp8_bf16(
+    size_t rows, size_t h, const int32_t *index, const float *from, uint16_t *to);
+void ck_through_bf16_f32(
+    size_t rows, size_t h, const int32_t *index, const float *from, float *to);
+
+/* --- sums.c: weighted sums of scattered rows, in Float --- */
 
 /* x[t, :] += (sum over k ascending of weight[t, k] * y[row[t, k], :]) + shared[t, :];
    negative rows are skipped, shared may be NULL. */
-void ck_reduce(size_t tokens, size_t h, size_t top_k, const float *weight, const int32_t *row,
-               const float *y, const float *shared, float *x);
+void ck_reduce_f32(size_t tokens, size_t h, size_t top_k, const float *weight, const int32_t *row,
+                   const float *y, const float *shared, float *x);
+void ck_reduce_bf16(size_t tokens, size_t h, size_t top_k, const float *weight, const int32_t *row,
+                    const uint16_t *y, const float *shared, float *x);
+/* to[i, :] = sum over j ascending in offset[i] ..< offset[i + 1] of weight[j] * from[member[j], :];
+   without weights (NULL) the plain sum. The names say from, then to. */
+void ck_sums_f32_f32(size_t rows, size_t h, const int32_t *offset, const int32_t *member,
+                     const float *weight, const float *from, float *to);
+void ck_sums_f32_bf16(size_t rows, size_t h, const int32_t *offset, const int32_t *member,
+                      const float *weight, const float *from, uint16_t *to);
+void ck_sums_bf16_f32(size_t rows, size_t h, const int32_t *offset, const int32_t *member,
+                      const float *weight, const uint16_t *from, float *to);
+void ck_sums_bf16_bf16(size_t rows, size_t h, const int32_t *offset, const int32_t *member,
+                       const float *weight, const uint16_t *from, uint16_t *to);
+
+/* --- tokens.c: what happens to whole token rows --- */
+
 /* out[t, :] = x[t, :] / sqrt(mean(x[t, :]^2) + epsilon); out may be x. */
 void ck_rms_norm(size_t tokens, size_t h, float epsilon, const float *x, float *out);
 /* Sum mod 2^64 over rows of a hash of (token[t], the bits of x[t, :]). */
