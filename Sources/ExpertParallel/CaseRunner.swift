@@ -16,7 +16,7 @@ final class CaseRunner {
 
   private let configuration: RunConfiguration
   private let layers: [DistributedLayer]
-  private let exchange: RowExchange
+  private let exchange: any LayerExchange
   private let buffers: LayerBuffers
   /// Where a router needs the tokens of all ranks; shared by the layers, which run in turn.
   private let global: GlobalBatch?
@@ -26,7 +26,7 @@ final class CaseRunner {
 
   init(
     caseIndex: Int, configuration: RunConfiguration, rank: Int, shard: ExpertShard,
-    buffers: LayerBuffers, heartbeat: Heartbeat
+    buffers: LayerBuffers, bounds: RowBounds, heartbeat: Heartbeat
   ) throws {
     let runCase = configuration.cases[caseIndex]
     self.runCase = runCase
@@ -35,14 +35,16 @@ final class CaseRunner {
     self.rank = rank
     index = caseIndex
     self.heartbeat = heartbeat
-    let hidden = configuration.model.hiddenSize
     // Layers run one after the other, so they share the exchange.
-    let exchange = try RowExchange(
-      slotOffsets: runCase.placement.slotOffsets, topology: configuration.topology, rank: rank,
-      wireRowBytes: runCase.exchange.wire.rowBytes(length: hidden), combineRowBytes: hidden * 4)
+    let routing = configuration.routing(of: runCase)
+    let exchange = try ExchangeSetting(
+      scheme: runCase.exchange, topology: configuration.topology,
+      slotOffsets: runCase.placement.slotOffsets, rank: rank,
+      hidden: configuration.model.hiddenSize, elementType: configuration.elementType,
+      choiceWidth: routing.choiceWidth, bounds: bounds, buffers: buffers
+    ).engine()
     self.exchange = exchange
-    let assignments =
-      configuration.tokenCapacity(rank: rank) * configuration.routing(of: runCase).choiceWidth
+    let assignments = configuration.tokenCapacity(rank: rank) * routing.choiceWidth
     let routers = try CaseRouters(
       runCase, configuration: configuration, rank: rank, shard: shard, buffers: buffers)
     global = routers.global

@@ -28,13 +28,12 @@ final class DistributedLayer {
   private let elementType: ElementType
   private let runCase: RunCase
   private let buffers: LayerBuffers
-  private let exchange: RowExchange
+  private let exchange: any LayerExchange
   private let replicas: ReplicaTable
   private let experts: ExpertStage
   private let shared: ExpertStage?
   /// Nil where choices are looked up.
   let router: LiveRouter?
-  private let grouping: RowGrouping
   /// [2] the rank's tokens as the rows of one slot, for the shared experts.
   private let tokenRows: UnsafeMutableBufferPointer<Int>
   private let rank: Int
@@ -42,7 +41,7 @@ final class DistributedLayer {
 
   init(
     layer: Int, runCase: RunCase, configuration: RunConfiguration, rank: Int, shard: ExpertShard,
-    buffers: LayerBuffers, exchange: RowExchange, router: LiveRouter?, assignmentCapacity: Int
+    buffers: LayerBuffers, exchange: any LayerExchange, router: LiveRouter?, assignmentCapacity: Int
   ) throws {
     number = layer
     model = configuration.model
@@ -62,10 +61,6 @@ final class DistributedLayer {
     experts = shard.expertStage(layer: layer, runCase: runCase, rank: rank)
     shared = shard.sharedStage(layer: layer, compute: runCase.compute)
     self.router = router
-    grouping = RowGrouping(
-      exchange.counts, hidden: model.hiddenSize,
-      wire: ElementType(rawValue: runCase.exchange.wire.rawValue)!,
-      elementType: configuration.elementType)
     tokenRows = .zeroed(2)
     jitter = CounterRandom(seed: configuration.seed, 0x71_77E2, UInt64(rank), UInt64(layer))
   }
@@ -103,21 +98,22 @@ final class DistributedLayer {
     try route(on: comm)
     recorder.mark(.route)
     try plan.build(decision, replicas: replicas)
+    try exchange.prepare(plan, decision)
     recorder.mark(.plan)
     disturb()
-    pack()
+    exchange.pack()
     recorder.mark(.pack)
     let handle = try dispatch(recorder: &recorder, on: comm)
     recorder.mark(.dispatch)
     receivedRowCount = handle.receivedRows
-    grouping.group(buffers)
+    try exchange.group()
     recorder.mark(.group)
     experts.run(
-      firstRows: grouping.firstRowOfSlot, x: buffers.groupedRows, y: buffers.expertOutput)
+      firstRows: exchange.arrived.firstRowOfSlot, x: buffers.groupedRows, y: buffers.expertOutput)
     recorder.mark(.expert)
     computeShared()
     recorder.mark(.shared)
-    grouping.ungroup(buffers)
+    exchange.ungroup()
     recorder.mark(.ungroup)
     try combine(handle, recorder: &recorder, on: comm)
     recorder.mark(.combine)
@@ -130,11 +126,9 @@ final class DistributedLayer {
   ) throws -> DispatchHandle {
     if runCase.timing == .barrier { try comm.barrier() }
     recorder.mark(.dispatchEntered)
-    let handle = try exchange.dispatch(
-      plan, layer: number, rows: buffers.sendRows, into: buffers.receivedRows,
-      capacity: buffers.receiveCapacity, on: comm)
+    let handle = try exchange.dispatch(layer: number, on: comm)
     recorder.mark(.dispatchArrived)
-    exchange.copyOwnRows(plan, from: buffers.sendRows, into: buffers.receivedRows)
+    exchange.copyOwnRows()
     return handle
   }
 
@@ -144,10 +138,9 @@ final class DistributedLayer {
   ) throws {
     if runCase.timing == .barrier { try comm.barrier() }
     recorder.mark(.combineEntered)
-    try exchange.combine(
-      handle, plan, rows: buffers.returnRows, into: buffers.combinedRows, on: comm)
+    try exchange.combine(handle, on: comm)
     recorder.mark(.combineArrived)
-    exchange.copyOwnResults(plan, from: buffers.returnRows, into: buffers.combinedRows)
+    exchange.copyOwnResults()
   }
 
   /// Lets the time pass that the case injects.
@@ -175,13 +168,6 @@ final class DistributedLayer {
     }
   }
 
-  private func pack() {
-    RowKernels.gather(
-      rows: plan.rowCount, length: model.hiddenSize,
-      indices: UnsafePointer(plan.tokenOfRow.baseAddress!), from: buffers.normalised, type: .f32,
-      into: buffers.sendRows, type: ElementType(rawValue: runCase.exchange.wire.rawValue)!)
-  }
-
   private func computeShared() {
     guard let shared else { return }
     let (tokens, hidden) = (decision.tokenCount, model.hiddenSize)
@@ -196,11 +182,11 @@ final class DistributedLayer {
     decision.routingWeights.withUnsafeBufferPointer { weights in
       // Without tokens there are no weights to point at.
       guard let weights = weights.baseAddress else { return }
+      let returned = exchange.returned(weights: weights, topK: decision.topK)
       RowKernels.reduce(
-        tokens: decision.tokenCount, length: model.hiddenSize, topK: decision.topK,
-        weights: weights,
-        resultRows: UnsafePointer(plan.rowOfAssignment.baseAddress!),
-        results: buffers.combinedRows, resultType: .f32,
+        tokens: decision.tokenCount, length: model.hiddenSize, topK: returned.perToken,
+        weights: returned.weights, resultRows: returned.rows, results: returned.results,
+        resultType: runCase.exchange.combineWire,
         shared: shared == nil ? nil : UnsafePointer(buffers.sharedOutput), into: output)
     }
   }

@@ -5,7 +5,8 @@ internal import Kernels
 
 /// Every activation buffer of a rank, large enough for every step of every case.
 ///
-/// Shapes: T tokens, A = T K assignments, M received rows, H hidden size; all row-major.
+/// Shapes: T tokens, M rows at this rank's experts, H hidden size; all row-major. What travels has
+/// the shape that its exchange gives it.
 final class LayerBuffers {
   /// [T, H] what enters and leaves each layer.
   let activations: UnsafeMutablePointer<Float>
@@ -17,47 +18,44 @@ final class LayerBuffers {
   let sharedOutput: UnsafeMutablePointer<Float>
   /// [T, E] router logits.
   let logits: UnsafeMutablePointer<Float>
-  /// [A, H] rows to send, in wire format.
+  /// Blocks of units to send.
   let sendRows: UnsafeMutableRawPointer
-  /// [M, H] rows as they arrived, in wire format.
+  /// Blocks of units as they arrived.
   let receivedRows: UnsafeMutableRawPointer
   /// [M, H] rows by slot, in compute format.
   let groupedRows: UnsafeMutableRawPointer
   /// [M, H] results by slot.
   let expertOutput: UnsafeMutablePointer<Float>
-  /// [M, H] results in the order of arrival.
-  let returnRows: UnsafeMutablePointer<Float>
-  /// [A, H] results of this rank's own assignments.
-  let combinedRows: UnsafeMutablePointer<Float>
-
-  /// M, the most rows that may arrive.
-  let receiveCapacity: Int
+  /// Results that leave, in the format of the combine wire.
+  let returnRows: UnsafeMutableRawPointer
+  /// Results of this rank's own tokens, in the format of the combine wire.
+  let combinedRows: UnsafeMutableRawPointer
+  /// Copies taken in for the node; later the sums of their results.
+  let forwardedRows: UnsafeMutableRawPointer
+  /// Copies fanned out in the node; later their results.
+  let fannedOutRows: UnsafeMutableRawPointer
 
   private let allocations: [UnsafeMutableRawPointer]
 
   /// The sizes that decide how much memory is needed.
   struct Sizes {
-    var tokens: Int
-    /// The most rows that the tokens send.
-    var sentRows: Int
-    var receivedRows: Int
+    var bounds: RowBounds
+    /// What travels, the largest of all cases.
+    var space: ExchangeSpace
     var hidden: Int
     var logitsPerToken: Int
     var hasShared: Bool
     var elementBytes: Int
-    /// Bytes of a row in the widest wire format.
-    var wireRowBytes: Int
 
     /// Bytes of each buffer, in the order of the properties of ``LayerBuffers``.
     fileprivate var byteCounts: [Int] {
-      let tokenRows = tokens * hidden
-      let assignmentRows = sentRows * hidden
-      let received = receivedRows * hidden
+      let tokenRows = bounds.tokens * hidden
+      let received = bounds.receivedRows * hidden
       return [
         tokenRows * 4, tokenRows * 4, hasShared ? tokenRows * elementBytes : 0,
-        hasShared ? tokenRows * 4 : 0, tokens * logitsPerToken * 4, sentRows * wireRowBytes,
-        receivedRows * wireRowBytes, received * elementBytes, received * 4, received * 4,
-        assignmentRows * 4,
+        hasShared ? tokenRows * 4 : 0, bounds.tokens * logitsPerToken * 4, space.send,
+        space.received, received * elementBytes, received * 4, space.returned, space.combined,
+        space.forwarded, space.fannedOut,
       ]
     }
 
@@ -73,7 +71,6 @@ final class LayerBuffers {
       memory.initializeMemory(as: UInt8.self, repeating: 0, count: bytes + 64)
       return memory
     }
-    receiveCapacity = sizes.receivedRows
     let allocations = self.allocations
     func floats(_ index: Int) -> UnsafeMutablePointer<Float> {
       allocations[index].assumingMemoryBound(to: Float.self)
@@ -87,8 +84,10 @@ final class LayerBuffers {
     receivedRows = allocations[6]
     groupedRows = allocations[7]
     expertOutput = floats(8)
-    returnRows = floats(9)
-    combinedRows = floats(10)
+    returnRows = allocations[9]
+    combinedRows = allocations[10]
+    forwardedRows = allocations[11]
+    fannedOutRows = allocations[12]
   }
 
   deinit {

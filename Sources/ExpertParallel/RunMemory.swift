@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: how much memory a run needs, and whether the nodes have it.
 
+internal import CostModel
 internal import Foundation
 internal import Kernels
 internal import MPI
@@ -25,7 +26,15 @@ struct RunMemory {
     self.configuration = configuration
     rank = comm.rank
     let model = configuration.model
-    var received = 0
+    let tokens = configuration.tokenCapacity(rank: comm.rank)
+    let rails = NodeRails(configuration.topology)
+    var bounds = RowBounds(
+      tokens: tokens, allTokens: configuration.tokenCount,
+      sentRows: configuration.routings.map { $0.rowLimit(tokenCount: tokens) }.max() ?? 0,
+      receivedRows: 0, largestBlock: 0,
+      forwardedTokens: rails.sources(of: comm.rank).reduce(0) {
+        $0 + configuration.tokenCapacity(rank: $1)
+      })
     for (index, routing) in configuration.routings.enumerated() {
       switch routing {
       case .router(let live):
@@ -33,35 +42,52 @@ struct RunMemory {
         let limits = (0..<comm.size).map {
           live.rowLimit(tokenCount: configuration.tokenCapacity(rank: $0))
         }
-        received = max(received, limits.reduce(0, +))
+        bounds.receivedRows = max(bounds.receivedRows, limits.reduce(0, +))
+        bounds.largestBlock = max(bounds.largestBlock, limits.max() ?? 0)
       case .workload(let source):
         let cases = configuration.cases.filter { $0.routing == index }
-        received = max(
-          received, try Self.largestReceiveCount(configuration, source, cases: cases, on: comm))
+        let largest = try Self.largestCounts(configuration, source, cases: cases, on: comm)
+        bounds.receivedRows = max(bounds.receivedRows, largest.received)
+        bounds.largestBlock = max(bounds.largestBlock, largest.block)
       }
     }
     choiceWidth = configuration.routings.map(\.choiceWidth).max() ?? model.topK
-    let tokens = configuration.tokenCapacity(rank: comm.rank)
     bufferSizes = LayerBuffers.Sizes(
-      tokens: tokens,
-      sentRows: configuration.routings.map { $0.rowLimit(tokenCount: tokens) }.max() ?? 0,
-      receivedRows: received, hidden: model.hiddenSize,
+      bounds: bounds, space: Self.space(configuration, bounds: bounds, rank: comm.rank),
+      hidden: model.hiddenSize,
       logitsPerToken: configuration.routesLive ? model.expertCount : 0,
       hasShared: model.sharedFFNSize > 0,
-      elementBytes: configuration.elementType.byteCount,
-      wireRowBytes: configuration.cases.map {
-        $0.exchange.wire.rowBytes(length: model.hiddenSize)
-      }.max() ?? 0)
+      elementBytes: configuration.elementType.byteCount)
   }
 
-  /// The most rows that this rank receives in any of these cases, step and layer. Collective.
-  private static func largestReceiveCount(
+  /// Room for what travels in any case.
+  private static func space(
+    _ configuration: RunConfiguration, bounds: RowBounds, rank: Int
+  ) -> ExchangeSpace {
+    let (topology, hidden) = (configuration.topology, configuration.model.hiddenSize)
+    let node = topology.nodeOfRank[rank]
+    return configuration.cases.reduce(into: ExchangeSpace()) { space, runCase in
+      let (scheme, width) = (runCase.exchange, configuration.routing(of: runCase).choiceWidth)
+      space.formUnion(
+        ExchangeSpace(
+          scheme, bounds: bounds, hidden: hidden,
+          unitBytes: scheme.unitBytes(
+            hidden: hidden, topology, slotOffsets: runCase.placement.slotOffsets,
+            choiceWidth: width),
+          choiceWidth: width, rankCount: topology.rankCount,
+          ranksOfNode: topology.nodeOfRank.count { $0 == node }))
+    }
+  }
+
+  /// The most rows that this rank receives, and that any rank sends to any one, in any of these
+  /// cases, step and layer. Collective.
+  private static func largestCounts(
     _ configuration: RunConfiguration, _ source: any RoutingSource, cases: [RunCase],
     on comm: borrowing Communicator
-  ) throws(MPIError) -> Int {
+  ) throws(MPIError) -> (received: Int, block: Int) {
     let (rank, topK) = (comm.rank, source.topK)
     let capacity = configuration.tokenCapacity(rank: rank) * topK
-    var largest: Int64 = 0
+    var largest: (received: Int64, block: Int64) = (0, 0)
     for layer in configuration.layers {
       let planners = cases.map { runCase in
         (
@@ -81,15 +107,16 @@ struct RunMemory {
         for (plan, table) in planners {
           try plan.build(decision, replicas: table)
           rowsPerRank += plan.sendPartition.counts.map(Int64.init)
+          largest.block = max(largest.block, rowsPerRank.suffix(comm.size).max() ?? 0)
         }
       }
       // [steps, cases, R], summed over source ranks: what each rank receives.
       let received = try comm.allReduce(rowsPerRank, .sum)
       for index in stride(from: rank, to: received.count, by: comm.size) {
-        largest = max(largest, received[index])
+        largest.received = max(largest.received, received[index])
       }
     }
-    return Int(largest)
+    return (Int(largest.received), Int(try comm.allReduce(largest.block, .max)))
   }
 
   /// Bytes that this rank needs for these cases: packed weights, one unpacked expert, buffers.
@@ -105,8 +132,8 @@ struct RunMemory {
     let scratchBytes =
       configuration.computes ? max(sharedWeights, model.expertParameterCount) * 4 : 0
     // The buffers exist beside a copy of the step's inputs, and a plan per case and layer.
-    let assignments = bufferSizes.tokens * choiceWidth
-    let inputBytes = bufferSizes.tokens * model.hiddenSize * 4
+    let assignments = bufferSizes.bounds.tokens * choiceWidth
+    let inputBytes = bufferSizes.bounds.tokens * model.hiddenSize * 4
     let routingBytes = cases.reduce(0) { sum, runCase in
       guard case .router(let live) = configuration.routing(of: runCase) else { return sum }
       return sum + RoutingWorkspace.byteCount(live, configuration, rank: rank)

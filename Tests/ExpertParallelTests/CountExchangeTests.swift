@@ -15,7 +15,8 @@ struct CountExchangeTests {
     do {
       try rowsPerSlot.withUnsafeBufferPointer {
         try exchange.exchange(
-          rowsPerSlot: $0, rowsPerRank: rowsPerRank, layer: layer, on: SharedMPI.world)
+          rowsPerSlot: $0, layer: layer, on: SharedMPI.world
+        ) { Announcement(rows: rowsPerRank[$0]) }
       }
       return nil
     } catch let error as ExchangeDisagreement {

@@ -37,9 +37,11 @@ struct Scenario {
   var balance: BalanceRequest?
   var assignment = TokenAssignment.block
   var nodes = 1
+  /// Node of each rank for a number of ranks; nil for blocks.
+  var nodeOfRank: ((Int) -> [Int])?
   var placements = ["contiguous"]
   var replicaChoices: [ReplicaChoice] = [.expertRoundRobin]
-  var wires: [WireFormat]?
+  var schemes: [ExchangeScheme]?
   var checksReference = false
   var memoryLimit: Int?
   var compute = ExpertCompute.real
@@ -47,7 +49,9 @@ struct Scenario {
   var disturbance = Disturbance.none
 
   func configuration(ranks: Int) throws -> RunConfiguration {
-    let topology = Topology(ranks: ranks, nodes: min(nodes, ranks))
+    let topology =
+      nodeOfRank.map { Topology(nodeOfRank: $0(ranks)) }
+      ?? Topology(ranks: ranks, nodes: min(nodes, ranks))
     let load =
       workload.map {
         LoadHistogram(source: $0, layers: layers, steps: 100..<101, windowSize: 512)
@@ -57,11 +61,11 @@ struct Scenario {
       let placement = try PlacementSpec(parsing: text).place(
         load: load, topology: topology, groups: 1, modelLayers: Array(model.moeLayers))
       for choice in replicaChoices {
-        for wire in wires ?? [WireFormat(elementType)] {
+        for scheme in schemes ?? [ExchangeScheme(wire: WireFormat(elementType))] {
           cases.append(
             RunCase(
-              name: "\(text) \(choice) \(wire)", placement: placement, replicaChoice: choice,
-              exchange: ExchangeScheme(wire: wire), compute: compute, timing: timing,
+              name: "\(text) \(choice) \(scheme)", placement: placement, replicaChoice: choice,
+              exchange: scheme, compute: compute, timing: timing,
               disturbance: disturbance))
         }
       }

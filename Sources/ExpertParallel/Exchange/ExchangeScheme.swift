@@ -59,6 +59,9 @@ public struct ExchangeScheme: Sendable, Hashable {
     }
   }
 
+  /// Whether one summed row returns per copy instead of one row per assignment.
+  var returnsSums: Bool { combine == .preReduced || transport == .allGather }
+
   /// Whether the output may differ from that of the exact class in the last bits.
-  public var isTolerance: Bool { combine == .preReduced || transport == .allGather }
+  public var isTolerance: Bool { returnsSums }
 }

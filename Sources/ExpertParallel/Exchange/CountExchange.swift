@@ -10,10 +10,31 @@ public struct ExchangeDisagreement: Error, Equatable, Sendable, CustomStringConv
   public let description: String
 }
 
+/// What a rank tells another one before rows move, beside the rows for each of its slots.
+public struct Announcement: BitwiseCopyable, Sendable, Equatable {
+  /// Rows that the other's experts will get.
+  public var rows: Int32
+  /// Units that will carry them: rows, or copies that stand for several.
+  public var units: Int32
+  /// Copies that the other will take in for its whole node.
+  public var forwarded: Int32
+  /// Where in the sender's memory the other's results go, in rows.
+  public var firstResult: Int32
+
+  public init(rows: Int32, units: Int32? = nil, forwarded: Int32 = 0, firstResult: Int32 = 0) {
+    self.rows = rows
+    self.units = units ?? rows
+    self.forwarded = forwarded
+    self.firstResult = firstResult
+  }
+
+  static let blank = Announcement(rows: 0)
+}
+
 /// The counts of a dispatch: rows per slot from every rank to every rank, with an announcement.
 ///
 /// To each rank go its slots' counts, and before them the number of the exchange, the layer, and
-/// the rows that will follow, which the sender takes from the partition that it will send by. The
+/// what will follow, which the sender takes from the partition that it will send by. The
 /// receiver compares: two independent figures from the sender, and its own place in the run.
 /// Nothing here allocates after `init`.
 public final class CountExchange {
@@ -21,17 +42,26 @@ public final class CountExchange {
   public let receivedPerSlot: UnsafeMutableBufferPointer<Int32>
   /// [R] rows from each source rank.
   public let rowsPerSource: UnsafeMutableBufferPointer<Int32>
+  /// [R] units from each source rank.
+  public let unitsPerSource: UnsafeMutableBufferPointer<Int32>
+  /// [R] copies from each source rank for this rank's node.
+  public let forwardedPerSource: UnsafeMutableBufferPointer<Int32>
+  /// [R] where each source rank wants its results.
+  public let firstResultOfSource: UnsafeMutableBufferPointer<Int32>
   /// Slots of this rank.
   public let localSlotCount: Int
+  /// R, the ranks that may send.
+  public var sourceCount: Int { slotOffsets.count - 1 }
 
-  private static let headerCount = 3
+  static let headerCount = 6
   private let slotOffsets: [Int]
-  private let sendPartition: Partition
-  private let receivePartition: Partition
-  private let sent: UnsafeMutableBufferPointer<Int32>
-  private let received: UnsafeMutableBufferPointer<Int32>
+  let sendPartition: Partition
+  let receivePartition: Partition
+  let sent: UnsafeMutableBufferPointer<Int32>
+  let received: UnsafeMutableBufferPointer<Int32>
   private let rank: Int
-  private var serial: Int32 = 0
+  /// Number of the exchange that is announced.
+  private(set) var serial: Int32 = 0
 
   /// - Parameters:
   ///   - slotOffsets: [R + 1] slots of rank r are `slotOffsets[r] ..< slotOffsets[r + 1]`.
@@ -50,38 +80,57 @@ public final class CountExchange {
     received = .zeroed(receivePartition.total)
     receivedPerSlot = .zeroed(ranks * localSlots)
     rowsPerSource = .zeroed(ranks)
+    unitsPerSource = .zeroed(ranks)
+    forwardedPerSource = .zeroed(ranks)
+    firstResultOfSource = .zeroed(ranks)
   }
 
   deinit {
-    for buffer in [sent, received, receivedPerSlot, rowsPerSource] { buffer.deallocate() }
+    for buffer in [
+      sent, received, receivedPerSlot, rowsPerSource, unitsPerSource, forwardedPerSource,
+      firstResultOfSource,
+    ] {
+      buffer.deallocate()
+    }
   }
 
   /// Tells every rank what it will receive from this one. Collective.
   ///
-  /// Shapes: `rowsPerSlot` [P], `rowsPerRank` [R], both of this rank.
+  /// Shapes: `rowsPerSlot` [P]; `announce` gives what each rank is told beside them.
   /// - Throws: ``ExchangeDisagreement`` on the rank that notices; the job cannot go on.
   public func exchange(
-    rowsPerSlot: UnsafeBufferPointer<Int32>, rowsPerRank: [Int32], layer: Int,
-    on comm: borrowing Communicator
+    rowsPerSlot: UnsafeBufferPointer<Int32>, layer: Int, on comm: borrowing Communicator,
+    announce: (_ peer: Int) -> Announcement
   ) throws {
+    write(rowsPerSlot: rowsPerSlot, layer: layer, announce: announce)
+    try comm.allToAllV(UnsafeBufferPointer(sent), sendPartition, into: received, receivePartition)
+    for source in rowsPerSource.indices { try read(source, layer: layer) }
+  }
+
+  /// Writes what every rank will be told, and moves on to the next exchange. Local.
+  func write(
+    rowsPerSlot: UnsafeBufferPointer<Int32>, layer: Int, announce: (_ peer: Int) -> Announcement
+  ) {
     serial &+= 1
     var next = 0
-    for peer in rowsPerRank.indices {
+    for peer in rowsPerSource.indices {
+      let announcement = announce(peer)
       sent[next] = serial
       sent[next + 1] = Int32(truncatingIfNeeded: layer)
-      sent[next + 2] = rowsPerRank[peer]
+      sent[next + 2] = announcement.rows
+      sent[next + 3] = announcement.units
+      sent[next + 4] = announcement.forwarded
+      sent[next + 5] = announcement.firstResult
       next += Self.headerCount
       for slot in slotOffsets[peer]..<slotOffsets[peer + 1] {
         sent[next] = rowsPerSlot[slot]
         next += 1
       }
     }
-    try comm.allToAllV(UnsafeBufferPointer(sent), sendPartition, into: received, receivePartition)
-    for source in rowsPerSource.indices { try read(source, layer: layer) }
   }
 
-  /// Takes over the counts of one source.
-  private func read(_ source: Int, layer: Int) throws(ExchangeDisagreement) {
+  /// Takes over what one source told.
+  func read(_ source: Int, layer: Int) throws(ExchangeDisagreement) {
     let first = source * (localSlotCount + Self.headerCount)
     let (theirSerial, theirLayer) = (received[first], received[first + 1])
     guard theirSerial == serial, theirLayer == Int32(truncatingIfNeeded: layer) else {
@@ -106,5 +155,8 @@ public final class CountExchange {
           + "expects \(rows) by the counts of its slots (exchange \(serial), layer \(layer))")
     }
     rowsPerSource[source] = announced
+    unitsPerSource[source] = received[first + 3]
+    forwardedPerSource[source] = received[first + 4]
+    firstResultOfSource[source] = received[first + 5]
   }
 }

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: what every exchange engine does for a layer, step by step.
+
+internal import CostModel
+internal import Kernels
+internal import MPI
+internal import MoE
+internal import Timing
+
+/// Proof that a dispatch took place; combine consumes it, so no way back is used twice.
+struct DispatchHandle: ~Copyable {
+  /// Rows that this rank's experts get.
+  let receivedRows: Int
+  init(receivedRows: Int) { self.receivedRows = receivedRows }
+}
+
+/// One way to bring rows to their experts and results back, of one case on one rank.
+///
+/// A layer calls the functions in the order in which they stand here; layers run one after the
+/// other and share the engine. Rows are read from ``LayerBuffers/normalised``, experts read
+/// ``LayerBuffers/groupedRows`` and write ``LayerBuffers/expertOutput``. Nothing here allocates
+/// after `init`.
+protocol LayerExchange: AnyObject {
+  /// What left this rank since it was last cleared.
+  var volume: ExchangeVolume { get set }
+  /// The rows at this rank's experts.
+  var arrived: ArrivedRows { get }
+
+  /// Decides which copies travel. Local; belongs to the phase `plan`.
+  func prepare(_ plan: DispatchPlan, _ decision: borrowing RoutingDecision) throws(MPIError)
+  /// Writes the blocks that MPI will carry. Local.
+  func pack()
+  /// Counts, then rows of other ranks to their experts' ranks. Collective.
+  /// - Throws: ``ExchangeDisagreement`` where the ranks do not agree on what is to be sent, or where
+  ///   more rows than there is room for would arrive.
+  func dispatch(layer: Int, on comm: borrowing Communicator) throws -> DispatchHandle
+  /// Copies what this rank dispatches to itself. Local.
+  func copyOwnRows()
+  /// Brings arrived rows to their experts. Local.
+  func group() throws(ExchangeDisagreement)
+  /// Brings results into the order in which they return. Local.
+  func ungroup()
+  /// Results back to the ranks of their tokens. Collective.
+  func combine(
+    _ handle: consuming DispatchHandle, on comm: borrowing Communicator
+  ) throws
+  /// Copies the results of this rank's own rows. Local.
+  func copyOwnResults()
+  /// What the tokens add up. Local.
+  ///
+  /// - Parameter weights: [T, topK] those of the decision.
+  func returned(weights: UnsafePointer<Float>, topK: Int) -> ReturnedRows
+}
+
+/// What an engine is made for.
+struct ExchangeSetting {
+  let scheme: ExchangeScheme
+  let topology: Topology
+  /// [R + 1] slots of rank r are `slotOffsets[r] ..< slotOffsets[r + 1]`.
+  let slotOffsets: [Int]
+  let rank: Int
+  let hidden: Int
+  let elementType: ElementType
+  /// Choices of a token.
+  let choiceWidth: Int
+  let bounds: RowBounds
+  let buffers: LayerBuffers
+
+  var rankCount: Int { topology.rankCount }
+  /// The most choices of a step.
+  var assignmentCapacity: Int { bounds.tokens * choiceWidth }
+
+  /// Whether two ranks live on different nodes.
+  func leavesNode(to peer: Int) -> Bool {
+    topology.nodeOfRank[peer] != topology.nodeOfRank[rank]
+  }
+
+  /// Bytes of a result row.
+  var resultBytes: Int { hidden * scheme.combineWire.byteCount }
+
+  /// Counts the blocks that leave this rank.
+  func count(_ parts: Partition, rowBytes: Int, in way: inout ExchangeVolume.Way) {
+    for peer in parts.counts.indices {
+      let rows = Int(parts.counts[peer])
+      way.add(rows: rows, bytes: rows * rowBytes, leavesNode: leavesNode(to: peer))
+    }
+  }
+
+  /// Refuses more rows than the buffers hold.
+  func requireRoom(forRows rows: Int, layer: Int) throws(ExchangeDisagreement) {
+    guard rows <= bounds.receivedRows else {
+      throw ExchangeDisagreement(
+        description: "rank \(rank) is about to receive \(rows) rows in layer \(layer), it has "
+          + "room for \(bounds.receivedRows)")
+    }
+  }
+
+  /// The rows that this rank sends.
+  func outgoing() -> OutgoingRows {
+    OutgoingRows(
+      scheme: scheme, hidden: hidden,
+      copies: scheme.targetOfRank(seenFrom: rank, topology).map {
+        CopyPlan(
+          targetOfRank: $0, slotOffsets: slotOffsets,
+          entriesPerCopy: scheme.entriesPerCopy(
+            topology, slotOffsets: slotOffsets, choiceWidth: choiceWidth),
+          assignmentCapacity: assignmentCapacity, copyCapacity: bounds.sentRows)
+      },
+      rows: UnsafePointer(buffers.normalised), assignmentCapacity: assignmentCapacity)
+  }
+
+  /// The rows at this rank's experts.
+  func arrivals(_ outgoing: OutgoingRows) throws(MPIError) -> ArrivedRows {
+    ArrivedRows(
+      try CountExchange(slotOffsets: slotOffsets, rank: rank), firstSlot: slotOffsets[rank],
+      scheme: scheme, hidden: hidden, elementType: elementType, unitBytes: outgoing.unitBytes,
+      entriesPerCopy: outgoing.copies?.entriesPerCopy, rowCapacity: bounds.receivedRows,
+      unitCapacity: scheme.transport == .allGather ? bounds.allTokens : bounds.receivedRows)
+  }
+
+  /// The engine of the scheme. Local.
+  func engine() throws(MPIError) -> any LayerExchange {
+    try RankExchange(self, transport: AllToAllVTransport())
+  }
+}
