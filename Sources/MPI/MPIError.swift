@@ -16,7 +16,7 @@ public struct MPIError: Error, Equatable, CustomStringConvertible {
   /// Class of the code: one of the constants `MPI_ERR_...` of the standard.
   public let errorClass: Int
   /// One line: the name of the class and the library's text for the code, or our own text for a
-  /// count that does not fit.
+  /// count that does not fit and for shared memory that is not there.
   public let message: String
 
   /// `MPI_Send: MPI_ERR_RANK: invalid rank`.
@@ -40,6 +40,13 @@ public struct MPIError: Error, Equatable, CustomStringConvertible {
     code = Int(MPI_ERR_COUNT)
     errorClass = Int(MPI_ERR_COUNT)
     message = "count \(count) is not in 0 ... \(Int32.max)"
+  }
+
+  init(function: StaticString, noMemory text: String) {
+    self.function = "\(function)"
+    code = Int(MPI_ERR_NO_MEM)
+    errorClass = Int(MPI_ERR_NO_MEM)
+    message = text
   }
 
   private static func text(of code: Int32) -> String {

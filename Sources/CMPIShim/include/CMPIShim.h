@@ -5,6 +5,12 @@
 
 #include <mpi.h>
 
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 /* The predefined handles of MPI 3.1 (annex A.1.1) are cast macros or integers, depending on the
  * MPI library, and Swift imports neither kind of macro. One function each, evaluated when called:
  * handles need not be compile-time or link-time constants. Functions and integer constants of
@@ -17,6 +23,9 @@
 typedef struct cmpi_comm { MPI_Comm handle; } cmpi_comm;
 typedef struct cmpi_datatype { MPI_Datatype handle; } cmpi_datatype;
 typedef struct cmpi_op { MPI_Op handle; } cmpi_op;
+typedef struct cmpi_request { MPI_Request handle; } cmpi_request;
+typedef struct cmpi_window { MPI_Win handle; } cmpi_window;
+typedef struct cmpi_info { MPI_Info handle; } cmpi_info;
 
 /* Communicators and groups */
 static inline MPI_Comm cmpi_comm_world(void) { return MPI_COMM_WORLD; }
@@ -107,5 +116,52 @@ static inline int *cmpi_unweighted(void) { return MPI_UNWEIGHTED; }
 static inline int *cmpi_weights_empty(void) { return MPI_WEIGHTS_EMPTY; }
 static inline char **cmpi_argv_null(void) { return MPI_ARGV_NULL; }
 static inline char ***cmpi_argvs_null(void) { return MPI_ARGVS_NULL; }
+
+/* Arrays of boxed requests: a box adds nothing, so they are arrays of handles. */
+static inline int cmpi_testsome(
+    int count, cmpi_request *requests, int *done, int *indices, MPI_Status *statuses) {
+  return MPI_Testsome(count, (MPI_Request *)requests, done, indices, statuses);
+}
+static inline int cmpi_waitsome(
+    int count, cmpi_request *requests, int *done, int *indices, MPI_Status *statuses) {
+  return MPI_Waitsome(count, (MPI_Request *)requests, done, indices, statuses);
+}
+static inline int cmpi_waitall(int count, cmpi_request *requests, MPI_Status *statuses) {
+  return MPI_Waitall(count, (MPI_Request *)requests, statuses);
+}
+
+/* Words of shared memory: Swift imports no atomic C types. */
+static inline void cmpi_store_release(int64_t *word, int64_t value) {
+  atomic_store_explicit((_Atomic int64_t *)word, value, memory_order_release);
+}
+static inline int64_t cmpi_load_acquire(const int64_t *word) {
+  return atomic_load_explicit((const _Atomic int64_t *)word, memory_order_acquire);
+}
+static inline void cmpi_pause(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__) || defined(__arm__)
+  __asm__ volatile("yield");
+#endif
+}
+/* Loads up to `spins` times, with a pause between; whether the word has reached `value`. */
+static inline bool cmpi_spin_until(const int64_t *word, int64_t value, int spins) {
+  for (int i = 0; i < spins; i++) {
+    if (cmpi_load_acquire(word) >= value) return true;
+    cmpi_pause();
+  }
+  return false;
+}
+static inline void cmpi_yield(void) { sched_yield(); }
+
+/* Bytes that may still be allocated for shared windows, -1 where nobody knows. */
+int64_t cmpi_shared_bytes_free(void);
+
+/* Writes zeros, so that the pages are there and near the calling thread. False where the file
+ * system of the window is full; without the check the first touch is a SIGBUS. */
+bool cmpi_first_touch(void *memory, size_t bytes);
+
+/* Bytes of a memory page. */
+size_t cmpi_page_bytes(void);
 
 #endif
