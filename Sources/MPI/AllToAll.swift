@@ -42,6 +42,24 @@ extension Communicator {
         Element.raw.handle, raw.handle))
   }
 
+  /// Sends as many rows to every rank; block r of the result came from rank r. Allocates nothing.
+  ///
+  /// Shapes: `rows` and `result` [size, rowsPerPeer, row.byteCount] bytes, `rowsPerPeer` the same on
+  /// every rank.
+  /// - Precondition: the buffers hold their rows.
+  /// Collective. Source: MPI 3.1 section 5.8 (MPI_Alltoall).
+  public func allToAll(
+    rows: UnsafeRawPointer?, into result: UnsafeMutableRawPointer?, rowsPerPeer: Int,
+    row: borrowing RowDatatype
+  ) throws(MPIError) {
+    let count = try narrow("MPI_Alltoall", rowsPerPeer)
+    // int MPI_Alltoall(const void *sendbuf, int sendcount, MPI_Datatype sendtype, void *recvbuf,
+    //                  int recvcount, MPI_Datatype recvtype, MPI_Comm comm)
+    try check(
+      "MPI_Alltoall",
+      MPI_Alltoall(rows, count, row.raw.handle, result, count, row.raw.handle, raw.handle))
+  }
+
   /// Tells every rank how much it will get from this one; allocates nothing.
   ///
   /// - Parameters:

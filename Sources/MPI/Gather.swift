@@ -135,4 +135,26 @@ extension Communicator {
         elements.baseAddress, partition.counts[rank], Element.raw.handle, result.baseAddress,
         partition.counts, partition.displacements, Element.raw.handle, raw.handle))
   }
+
+  /// The rows of every rank in rank order, on every rank; allocates nothing.
+  ///
+  /// Shapes: `rows` [partition[rank].count, row.byteCount] bytes, `result` [partition.total,
+  /// row.byteCount] bytes. Counts are in rows.
+  /// - Precondition: `partition` has a part per rank; the buffers hold their rows.
+  /// Collective. Source: MPI 3.1 section 5.7 (MPI_Allgatherv).
+  public func allGatherV(
+    rows: UnsafeRawPointer?, into result: UnsafeMutableRawPointer?, _ partition: Partition,
+    row: borrowing RowDatatype
+  ) throws(MPIError) {
+    precondition(
+      partition.peerCount == size, "\(partition.peerCount) parts for \(size) ranks")
+    // int MPI_Allgatherv(const void *sendbuf, int sendcount, MPI_Datatype sendtype, void *recvbuf,
+    //                    const int recvcounts[], const int displs[], MPI_Datatype recvtype,
+    //                    MPI_Comm comm)
+    try check(
+      "MPI_Allgatherv",
+      MPI_Allgatherv(
+        rows, partition.counts[rank], row.raw.handle, result, partition.counts,
+        partition.displacements, row.raw.handle, raw.handle))
+  }
 }

@@ -90,6 +90,18 @@ extension Communicator {
     return result
   }
 
+  /// Waits for elements of one rank; they fill `elements` from its start. Allocates nothing.
+  ///
+  /// - Returns: the elements received.
+  /// As for bytes.
+  public func receive<Element: MPIElement>(
+    into elements: UnsafeMutableBufferPointer<Element>, from source: Int, tag: Int = 0
+  ) throws(MPIError) -> Int {
+    let byteCount = try receive(
+      into: UnsafeMutableRawBufferPointer(elements), from: source, tag: tag)
+    return byteCount / MemoryLayout<Element>.stride
+  }
+
   /// Sends elements to one rank and receives at most `count` from another. As for bytes.
   public func sendReceive<Element: MPIElement>(
     _ elements: [Element], to destination: Int, count: Int, from source: Int, tag: Int = 0
@@ -106,7 +118,8 @@ extension Communicator {
     return result
   }
 
-  private func byteCount(_ status: inout MPI_Status) throws(MPIError) -> Int {
+  /// Bytes of the message that a status is about.
+  func byteCount(_ status: inout MPI_Status) throws(MPIError) -> Int {
     var count: Int32 = 0
     // int MPI_Get_count(const MPI_Status *status, MPI_Datatype datatype, int *count)
     try check("MPI_Get_count", MPI_Get_count(&status, cmpi_byte(), &count))

@@ -74,4 +74,35 @@ extension Communicator {
         cmpi_in_place(), elements.baseAddress, count, Element.raw.handle, operation.raw.handle,
         raw.handle))
   }
+
+  /// Combines the elements of all ranks and leaves part r with rank r; allocates nothing here, the
+  /// MPI library may.
+  ///
+  /// Shapes: `elements` [partition.total] on every rank, `result` [partition[rank].count].
+  /// - Throws: MPI_ERR_OP for an operation that the type does not have.
+  /// - Precondition: `partition` is the same on every rank, has a part per rank without gaps, and
+  ///   fits the buffers, which do not overlap.
+  /// Collective. Source: MPI 3.1 section 5.10.2 (MPI_Reduce_scatter).
+  public func reduceScatter<Element: MPIElement>(
+    _ elements: UnsafeBufferPointer<Element>, into result: UnsafeMutableBufferPointer<Element>,
+    _ partition: Partition, _ operation: ReductionOperation
+  ) throws(MPIError) {
+    precondition(
+      partition.peerCount == size, "\(partition.peerCount) parts for \(size) ranks")
+    // MPI knows counts only: a part that was left out would move those behind it.
+    precondition(
+      partition.counts.reduce(0) { $0 + Int($1) } == partition.total, "parts with gaps")
+    precondition(
+      elements.count == partition.total && result.count == partition[rank].count,
+      "\(elements.count) elements for \(partition.total), "
+        + "space for \(result.count) of \(partition[rank].count)")
+    try check("MPI_Reduce_scatter", operation, on: Element.self)
+    // int MPI_Reduce_scatter(const void *sendbuf, void *recvbuf, const int recvcounts[],
+    //                        MPI_Datatype datatype, MPI_Op op, MPI_Comm comm)
+    try check(
+      "MPI_Reduce_scatter",
+      MPI_Reduce_scatter(
+        elements.baseAddress, result.baseAddress, partition.counts, Element.raw.handle,
+        operation.raw.handle, raw.handle))
+  }
 }

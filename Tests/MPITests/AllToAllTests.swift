@@ -83,6 +83,31 @@ struct AllToAllTests {
     try expectOnAllRanks(received == expected)
   }
 
+  @Test("allToAll of rows gives block r of every rank to rank r", arguments: [0, 1, 5])
+  func blocksOfRows(rowsPerPeer: Int) throws {
+    let world = SharedMPI.world
+    let byteCount = 3000
+    let row = try RowDatatype(byteCount: byteCount)
+    func bytes(_ source: Int, _ destination: Int) -> [UInt8] {
+      (0..<rowsPerPeer * byteCount).map {
+        UInt8(truncatingIfNeeded: $0 &* 7 &+ source &* 50 &+ destination)
+      }
+    }
+    let sent = (0..<world.size).flatMap { bytes(world.rank, $0) }
+    var received = [UInt8](repeating: 0, count: sent.count)
+    try received.withUnsafeMutableBytes { received in
+      try sent.withUnsafeBytes { sent in
+        try world.allToAll(
+          rows: sent.baseAddress, into: received.baseAddress, rowsPerPeer: rowsPerPeer, row: row)
+      }
+    }
+    try expectOnAllRanks(received == (0..<world.size).flatMap { bytes($0, world.rank) })
+    let error = #expect(throws: MPIError.self) {
+      try world.allToAll(rows: nil, into: nil, rowsPerPeer: 1 << 31, row: row)
+    }
+    try expectOnAllRanks(error?.isCountOverflow == true)
+  }
+
   /// Both partitions of this rank for an exchange in which rank a sends `count(a, b)` to rank b.
   private func partitions(_ count: (Int, Int) -> Int) throws -> (Partition, Partition) {
     let world = SharedMPI.world

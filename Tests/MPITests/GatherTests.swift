@@ -69,4 +69,23 @@ struct GatherTests {
     }
     try expectOnAllRanks(result == (0..<world.size).flatMap(uneven) + [-7, -7], "\(result)")
   }
+
+  @Test("allGatherV of rows counts in rows and keeps their bytes", arguments: [1, 12, 70_000])
+  func allGatherVRows(byteCount: Int) throws {
+    let world = SharedMPI.world
+    let row = try RowDatatype(byteCount: byteCount)
+    let partition = try Partition(counts: (0..<world.size).map { uneven($0).count })
+    func bytes(_ rank: Int) -> [UInt8] {
+      (0..<partition[rank].count * byteCount).map {
+        UInt8(truncatingIfNeeded: $0 &* 3 &+ rank &* 40)
+      }
+    }
+    var result = [UInt8](repeating: 255, count: partition.total * byteCount)
+    try result.withUnsafeMutableBytes { result in
+      try bytes(world.rank).withUnsafeBytes { own in
+        try world.allGatherV(rows: own.baseAddress, into: result.baseAddress, partition, row: row)
+      }
+    }
+    try expectOnAllRanks(result == (0..<world.size).flatMap(bytes))
+  }
 }

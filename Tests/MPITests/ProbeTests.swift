@@ -31,4 +31,35 @@ struct ProbeTests {
     let error = #expect(throws: MPIError.self) { _ = try world.hasMessage(from: world.size) }
     try expectOnAllRanks(error?.message.contains("MPI_ERR_RANK") == true)
   }
+
+  @Test("a probe of any rank says whose message is there and how long it is")
+  func anySource() throws {
+    let world = SharedMPI.world
+    let set = RequestSet(capacity: world.size)
+    let buffer = UnsafeMutableBufferPointer<Int64>.allocate(capacity: world.size)
+    defer { buffer.deallocate() }
+    let before = try world.probe(tag: 11)
+    try expectOnAllRanks(before == nil)
+    // Rank r sends r elements to every rank, itself included.
+    let own = (0..<world.rank).map { Int64(world.rank * 10 + $0) }
+    var received: [Int: [Int64]] = [:]
+    try own.withUnsafeBufferPointer { own in
+      for peer in 0..<world.size { _ = try set.startSend(own, to: peer, tag: 11, on: world) }
+      while received.count < world.size {
+        guard let (source, byteCount) = try world.probe(tag: 11) else { continue }
+        let again = try world.probe(from: source, tag: 11)
+        let count = try world.receive(into: buffer, from: source, tag: 11)
+        #expect(again?.source == source && again?.byteCount == byteCount)
+        #expect(byteCount == count * 8)
+        received[source] = Array(buffer[..<count])
+      }
+      try set.waitAll()
+    }
+    let expected = (0..<world.size).map { rank in
+      (rank, (0..<rank).map { Int64(rank * 10 + $0) })
+    }
+    let after = try world.probe(tag: 11)
+    try expectOnAllRanks(
+      received == Dictionary(uniqueKeysWithValues: expected) && after == nil, "\(received)")
+  }
 }

@@ -89,4 +89,34 @@ struct ReduceTests {
         error?.message.contains("MPI_ERR_OP") == true, "\(String(describing: error))")
     }
   }
+
+  @Test("reduceScatter leaves each rank its part of the sum, empty parts included")
+  func reduceScatter() throws {
+    let world = SharedMPI.world
+    for round in 0..<5 {
+      let counts = (0..<world.size).map { max(0, ($0 * 7 + round * 11) % 23 - 5) * round }
+      let partition = try Partition(counts: counts)
+      let own = (0..<partition.total).map { Float(world.rank * 3 + $0 % 100) }
+      var result = [Float](repeating: -1, count: counts[world.rank])
+      try result.withUnsafeMutableBufferPointer { result in
+        try own.withUnsafeBufferPointer { own in
+          try world.reduceScatter(own, into: result, partition, .sum)
+        }
+      }
+      let expected = try world.allReduce(own, .sum)[partition[world.rank]]
+      try expectOnAllRanks(result == Array(expected), "round \(round)")
+    }
+  }
+
+  @Test("reduceScatter refuses an operation that the type does not have")
+  func reduceScatterOperation() throws {
+    let world = SharedMPI.world
+    let error = #expect(throws: MPIError.self) {
+      try world.reduceScatter(
+        UnsafeBufferPointer<Double>(start: nil, count: 0),
+        into: UnsafeMutableBufferPointer(start: nil, count: 0),
+        Partition(peerCount: world.size), .logicalOr)
+    }
+    try expectOnAllRanks(error?.message.contains("MPI_ERR_OP") == true)
+  }
 }
