@@ -71,7 +71,8 @@ public struct InterleavedRun {
     for (number, caseIndices) in blocks.enumerated() where !schedules[number].rounds.isEmpty {
       let block = try CaseBlock(
         number: number, caseIndices: caseIndices, configuration: configuration, shard: shard,
-        buffers: buffers, bounds: memory.bufferSizes.bounds, barrierCost: barrierCost, heartbeat: heartbeat, on: comm)
+        buffers: buffers, bounds: memory.bufferSizes.bounds, barrierCost: barrierCost,
+        heartbeat: heartbeat, on: comm)
       collectors += block.collectors
       for round in schedules[number].rounds {
         if round.anchorsBefore { try clocks.anchor(on: comm) }

@@ -94,7 +94,8 @@ struct DigestTests {
     let base = try digest(Scenario())
     let others = [
       try digest(Scenario(sharing: .shared)), try digest(Scenario(tokens: 36)),
-      try digest(Scenario(layers: [1, 2])), try digest(Scenario(schemes: [ExchangeScheme(wire: .bf16)])),
+      try digest(Scenario(layers: [1, 2])),
+      try digest(Scenario(schemes: [ExchangeScheme(wire: .bf16)])),
     ]
     try expectOnAllRanks(
       SharedMPI.world.rank != 0 || Set(others + [base]).count == 5, "\(base) \(others)")

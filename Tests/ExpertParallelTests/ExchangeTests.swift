@@ -61,7 +61,8 @@ struct ExchangeTests {
       SharedMPI.world.rank != 0 || all.count == 1, "\(wire) \(combineWire): \(digests)")
   }
 
-  @Test("sums on the experts' ranks lie within rounding of the reference", arguments: [false, true])
+  @Test(
+    "sums on the experts' ranks lie within rounding of the reference", arguments: [false, true])
   func sums(isRounded: Bool) throws {
     let combineWire: ElementType = isRounded ? .bf16 : .f32
     for (name, nodes) in Self.topologies {

@@ -56,7 +56,7 @@ final class AllGatherExchange: LayerExchange {
       arrived.firstUnit[source] = arrivals[source].lowerBound
     }
     try comm.allGatherV(
-      rows: setting.buffers.sendRows, count: units, into: setting.buffers.receivedRows, arrivals,
+      rows: setting.buffers.sendRows, into: setting.buffers.receivedRows, arrivals,
       row: unit)
     for peer in 0..<setting.rankCount where peer != setting.rank {
       volume.dispatch.add(
@@ -99,9 +99,9 @@ final class AllGatherExchange: LayerExchange {
     try comm.reduceScatter(
       UnsafeBufferPointer(
         start: setting.buffers.returnRows.assumingMemoryBound(to: Float.self), count: sums.total),
-      sums, .sum,
       into: UnsafeMutableBufferPointer(
-        start: setting.buffers.combinedRows.assumingMemoryBound(to: Float.self), count: own))
+        start: setting.buffers.combinedRows.assumingMemoryBound(to: Float.self), count: own),
+      sums, .sum)
     for peer in 0..<setting.rankCount where peer != setting.rank {
       let rows = arrivals[peer].count
       volume.combine.add(

@@ -120,6 +120,20 @@ struct ExchangeSetting {
 
   /// The engine of the scheme. Local.
   func engine() throws(MPIError) -> any LayerExchange {
-    try RankExchange(self, transport: AllToAllVTransport())
+    switch scheme.transport {
+    case .padded: return try PaddedExchange(self)
+    case .allGather: return try AllGatherExchange(self)
+    default: break
+    }
+    guard scheme.dedup == .node else {
+      return try RankExchange(self, transport: messages())
+    }
+    return try NodeExchange(self, transport: messages(), local: messages())
+  }
+
+  /// How blocks travel between nodes.
+  private func messages() -> any RowTransport {
+    scheme.transport.betweenNodes == .pointToPoint
+      ? PointToPointTransport(rankCount: rankCount) : AllToAllVTransport()
   }
 }
