@@ -120,9 +120,11 @@ import Timing
   /// A rank with some of its partners; nothing is complete before both sides have entered.
   private func truth(_ random: inout SplitMix) -> Truth {
     let entry = Int64.random(in: 200...400, using: &random)
-    let partners = (0..<Int.random(in: 0...5, using: &random)).map { _ in
+    // Short transfers make many pieces of waiting.
+    let longest = [Int64(4), 30, 120].randomElement(using: &random)!
+    let partners = (0..<Int.random(in: 0...7, using: &random)).map { _ in
       let other = Int64.random(in: 100...600, using: &random)
-      return (other, max(entry, other) + .random(in: 1...120, using: &random))
+      return (other, max(entry, other) + .random(in: 1...longest, using: &random))
     }
     let last = partners.map(\.1).max() ?? entry
     return Truth(
@@ -171,7 +173,7 @@ import Timing
       let truth = truth(&random)
       var stamps = stamps(truth)
       // Polls at most so far apart; a completion is seen at the first poll after it.
-      let gap = Int64.random(in: 1...40, using: &random)
+      let gap = Int64.random(in: 1...80, using: &random)
       var polls = [truth.entry]
       while polls.last! < truth.arrived {
         polls.append(polls.last! + .random(in: 1...gap, using: &random))
@@ -179,8 +181,9 @@ import Timing
       stamps[0].completions = stamps[0].completions.map { time in polls.first { $0 >= time }! }
       stamps[0].arrived = max(truth.arrived, polls.last!)
       stamps[0].pollGap = gap
+      let worstClock = [Int64(0), 20].randomElement(using: &random)!
       for rank in stamps.indices {
-        let error = Int64.random(in: 0...20, using: &random)
+        let error = Int64.random(in: 0...worstClock, using: &random)
         let shift = Int64.random(in: -error...error, using: &random)
         stamps[rank].clockError = error
         stamps[rank].entry += shift
