@@ -26,6 +26,8 @@ extension RunSamples {
       var caseIndex: Int
       var block: Int
       var layers: Int
+      /// Ranks whose completions the stamps hold; nil where exchanges are collectives.
+      var partners: Int?
       var groupSteps: [Int]
       /// Nanoseconds; nil where waiting is told by clocks.
       var barrierCost: Int64?
@@ -40,7 +42,10 @@ extension RunSamples {
     let entries = cases.map { samples in
       Header.Entry(
         caseIndex: samples.caseIndex, block: samples.block,
-        layers: samples.timeline.layout.layerCount, groupSteps: samples.groupSteps,
+        layers: samples.timeline.layout.layerCount,
+        partners: samples.timeline.layout.partnerCount == 0
+          ? nil : samples.timeline.layout.partnerCount,
+        groupSteps: samples.groupSteps,
         barrierCost: samples.timeline.timing.barrierCost, digest: samples.digest,
         referenceError: samples.referenceError, referenceTokens: samples.referenceTokens)
     }
@@ -127,9 +132,12 @@ extension RunSamples {
       (1...100_000).contains(entry.layers), entry.caseIndex >= 0, entry.block >= 0,
       entry.groupSteps.count <= groups, entry.groupSteps.allSatisfy({ (0...1 << 32).contains($0) })
     else { return nil }
-    let layout = StampLayout(layerCount: entry.layers)
     let (steps, ranks) = (stamps.shape[0], stamps.shape[1])
-    guard ranks > 0, stamps.shape[2] == layout.stampsPerStep, errors.shape == [steps, ranks],
+    guard (1...1 << 24).contains(ranks), entry.partners == nil || entry.partners == ranks else {
+      return nil
+    }
+    let layout = StampLayout(layerCount: entry.layers, partnerCount: entry.partners ?? 0)
+    guard stamps.shape[2] == layout.stampsPerStep, errors.shape == [steps, ranks],
       traffic.shape[0] == steps, entry.groupSteps.reduce(0, +) == steps,
       // 36 years of nanoseconds: sums and differences of a few of these cannot overflow.
       stamps.values.allSatisfy({ (-1 << 60...1 << 60).contains($0) }),

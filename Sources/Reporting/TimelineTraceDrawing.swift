@@ -122,7 +122,8 @@ struct TimelineDrawing {
     let shift = schedule.shifts[entry.group] - schedule.zero
     let times = (0..<timeline.rankCount).map { rank -> [Int64] in
       let first = (entry.step * timeline.rankCount + rank) * size
-      return timeline.stamps[first..<first + size].map { stamp in
+      return timeline.stamps[first..<first + size].enumerated().map { index, stamp in
+        guard timeline.layout.isOrdered(index) else { return stamp + shift }
         // Slices must nest even where a clock went backwards.
         if stamp + shift < latest[rank] { stampsMoved += 1 }
         latest[rank] = max(latest[rank], stamp + shift)

@@ -3,12 +3,14 @@
 
 /// Who waited for whom in one step, and what had made the late rank late.
 ///
-/// In every exchange the rank that entered last by the stamps is the culprit: whatever the others
-/// waited there beyond the clocks' error bound is booked on it. Of several ranks that entered within
-/// the error of each other, which one is last is chance. Its lateness against the mean entry splits
-/// exactly, for between two exchanges a rank does nothing but work: it left the exchange before
-/// later than the mean rank (earlier waiting), it computed longer, or it did all other work (route,
-/// plan, pack, group, ungroup, reduce) longer.
+/// In every exchange what a rank waited beyond the error bound is booked on the rank that it waited
+/// for, its culprit (``ExchangeSplit/culprit``): the rank that entered last where the exchange is a
+/// collective, so that there is one culprit for all; one of its own partners where their completions
+/// are known, so that nobody is blamed by a rank that it exchanges nothing with. Of several ranks
+/// that entered within the error of each other, which one is the culprit is chance. The lateness of
+/// a culprit against the mean entry splits exactly, for between two exchanges a rank does nothing
+/// but work: it left the exchange before later than the mean rank (earlier waiting), it computed
+/// longer, or it did all other work (route, plan, pack, group, ungroup, reduce) longer.
 public struct Blame: Sendable, Equatable {
   /// What made a culprit late, summed over the exchanges in which it was; microseconds against the
   /// mean rank, negative where it was quicker.
@@ -19,7 +21,7 @@ public struct Blame: Sendable, Equatable {
     public var packing = 0.0
     /// It left the exchange before, or started the step, later.
     public var earlier = 0.0
-    /// Exchanges in which the rank was last and others waited for it.
+    /// Exchanges in which others waited for the rank.
     public var exchanges = 0
 
     public init() {}
@@ -55,21 +57,22 @@ public struct Blame: Sendable, Equatable {
   private mutating func add(
     _ stamps: [ExchangeStamps], starts: [Int64], compute: [Double], timing: ExchangeTiming
   ) {
-    let culprit = ExchangeSplit.lastRank(stamps)
-    var isBlamed = false
+    var culprits: Set<Int> = []
     for (rank, split) in ExchangeSplit.split(stamps, timing: timing).enumerated()
-    where rank != culprit && split.wait > split.error {
+    where split.wait > split.error {
+      guard let culprit = split.culprit else { continue }
       waiting[culprit][rank] += Double(split.wait) / 1000
-      isBlamed = true
+      culprits.insert(culprit)
     }
-    guard isBlamed else { return }
-    let lateness = Self.aboveMean(stamps.map(\.entry), culprit)
-    let earlier = Self.aboveMean(starts, culprit)
     let mean = compute.reduce(0, +) / Double(compute.count)
-    causes[culprit].expert += compute[culprit] - mean
-    causes[culprit].earlier += earlier
-    causes[culprit].packing += lateness - earlier - (compute[culprit] - mean)
-    causes[culprit].exchanges += 1
+    for culprit in culprits {
+      let lateness = Self.aboveMean(stamps.map(\.entry), culprit)
+      let earlier = Self.aboveMean(starts, culprit)
+      causes[culprit].expert += compute[culprit] - mean
+      causes[culprit].earlier += earlier
+      causes[culprit].packing += lateness - earlier - (compute[culprit] - mean)
+      causes[culprit].exchanges += 1
+    }
   }
 
   /// How far one time lies above the mean of all, microseconds; exact for times of any size.

@@ -31,6 +31,9 @@ public struct CaseTimeline: Sendable, Equatable {
         && stampsOfRank.allSatisfy { $0.count == layout.stampsPerStep },
       "\(stampsOfRank.map(\.count)) stamps of \(rankCount) ranks, a step has "
         + "\(layout.stampsPerStep)")
+    precondition(
+      layout.partnerCount == 0 || layout.partnerCount == rankCount,
+      "\(layout.partnerCount) partners of \(rankCount) ranks")
     for rank in stampsOfRank { stamps += rank }
     clockErrors += errors
     stepCount += 1
@@ -99,10 +102,17 @@ public struct CaseTimeline: Sendable, Equatable {
   public func stamps(of exchange: Phase.Exchange, layer: Int, step: Int) -> [ExchangeStamps] {
     (0..<rankCount).map { rank in
       func time(_ name: LayerStamp) -> Int64 { stamp(name, layer: layer, rank: rank, step: step) }
-      return ExchangeStamps(
+      let arrived = time(exchange.arrivedStamp)
+      var stamps = ExchangeStamps(
         entry: time(exchange.phase.startStamp), entered: time(exchange.enteredStamp),
-        arrived: time(exchange.arrivedStamp), exit: time(exchange.phase.endStamp),
+        arrived: arrived, exit: time(exchange.phase.endStamp),
         clockError: clockErrors[step * rankCount + rank])
+      if layout.partnerCount > 0 {
+        let first = layout.firstCompletion(of: exchange, layer: layer)
+        stamps.completions = (0..<rankCount).map { stamp(first + $0, rank, step) }
+        stamps.pollGap = max(0, stamp(first + rankCount, rank, step) - arrived)
+      }
+      return stamps
     }
   }
 }

@@ -16,25 +16,63 @@ public enum LayerStamp: Int, Sendable, CaseIterable {
 }
 
 /// Where the stamps of a step lie: the step's start, the stamps of each layer, the step's end.
+///
+/// Where the completions of partners are known, the stamps of a layer that are taken in order are
+/// followed, for dispatch and then for combine, by R completions and one stamp that lies the largest
+/// poll gap after the arrival: a duration that survives the alignment of clocks.
 public struct StampLayout: Sendable, Equatable {
   /// Layers of a step.
   public let layerCount: Int
-  /// Stamps of one layer.
+  /// Ranks whose completions each exchange records, R; 0 where exchanges are collectives.
+  public let partnerCount: Int
+  /// Stamps of one layer that are taken in order.
   static let stampsPerLayer = LayerStamp.allCases.count
+  /// All stamps of one layer.
+  var layerStride: Int {
+    // Two exchanges; `allCases` might allocate within a step.
+    Self.stampsPerLayer + (partnerCount > 0 ? 2 * exchangeStride : 0)
+  }
+  /// Completions and poll gap of one exchange.
+  private var exchangeStride: Int { partnerCount + 1 }
   /// Stamps of one step.
-  public var stampsPerStep: Int { 2 + layerCount * Self.stampsPerLayer }
+  public var stampsPerStep: Int { 2 + layerCount * layerStride }
+  /// Stamps of one step that are taken in order.
+  var orderedStampsPerStep: Int { 2 + layerCount * Self.stampsPerLayer }
 
-  public init(layerCount: Int) { self.layerCount = layerCount }
+  public init(layerCount: Int, partnerCount: Int = 0) {
+    self.layerCount = layerCount
+    self.partnerCount = partnerCount
+  }
 
   /// Index of a stamp within its step.
   public func index(of stamp: LayerStamp, layer: Int) -> Int {
-    1 + layer * Self.stampsPerLayer + stamp.rawValue
+    1 + layer * layerStride + stamp.rawValue
+  }
+
+  /// Index of the first completion of an exchange within its step; those of the other partners
+  /// follow, then the poll gap.
+  /// - Precondition: completions are recorded.
+  public func firstCompletion(of exchange: Phase.Exchange, layer: Int) -> Int {
+    precondition(partnerCount > 0, "the layout has no completions")
+    return 1 + layer * layerStride + offsetOfCompletions(exchange)
+  }
+
+  /// Index of the first completion of an exchange within its layer.
+  func offsetOfCompletions(_ exchange: Phase.Exchange) -> Int {
+    Self.stampsPerLayer + (exchange == .dispatch ? 0 : exchangeStride)
+  }
+
+  /// Whether the stamp at an index of a step is one of those that are taken in order: those that
+  /// ascend on a sound clock.
+  public func isOrdered(_ index: Int) -> Bool {
+    index == 0 || index == stepEnd || (index - 1) % layerStride < Self.stampsPerLayer
   }
 
   /// Index of the step's end.
   var stepEnd: Int { stampsPerStep - 1 }
 
-  /// What a rank that has taken so many stamps of a step is doing.
+  /// What a rank that has taken so many stamps of a step in order is doing; completions do not
+  /// count.
   ///
   /// - Returns: the layer's index and its phase; nil before the first and after the last layer.
   public func activity(afterStamps count: Int) -> (layer: Int, phase: Phase)? {

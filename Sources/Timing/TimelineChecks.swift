@@ -10,10 +10,12 @@ public struct TimelineChecks: Sendable, Equatable {
   public let largestGapShare: Double
   /// Stamps that lie before the stamp taken before them; none on a sound clock.
   public let backwardStamps: Int
-  /// Pairs of ranks and dispatches for which causality was checked.
+  /// Pairs of ranks and dispatches for which causality was checked: all in a collective, the
+  /// partners of each rank where completions are known.
   public let causalityChecks: Int
-  /// Dispatches that a rank left before another had entered, beyond the clocks' error bounds. A
-  /// dispatch begins with counts, of which every rank sends some to every other.
+  /// Dispatches that a rank left (by completions: in which it had all messages of a partner) before
+  /// the other had entered, beyond the clocks' error bounds. A dispatch begins with counts, of which
+  /// every rank sends some to every other, at least to every partner.
   public let causalityViolations: Int
 
   public init(_ timeline: CaseTimeline) {
@@ -40,8 +42,11 @@ public struct TimelineChecks: Sendable, Equatable {
         let dispatch = timeline.stamps(of: .dispatch, layer: layer, step: step)
         for (receiver, own) in dispatch.enumerated() {
           for (sender, other) in dispatch.enumerated() where sender != receiver {
+            let isCollective = own.completions.isEmpty
+            guard isCollective || own.hasPartner(sender) else { continue }
             checks += 1
-            if own.arrived < other.entry - own.clockError - other.clockError { violations += 1 }
+            let received = isCollective ? own.arrived : own.completions[sender]
+            if received < other.entry - own.clockError - other.clockError { violations += 1 }
           }
         }
       }

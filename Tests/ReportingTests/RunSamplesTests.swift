@@ -23,9 +23,9 @@ import Workloads
   /// Steps of one case in one block, with stamps that differ everywhere.
   private func samples(
     case index: Int, block: Int = 0, steps: Int, seed: Int64 = 0, error: Double? = nil,
-    timing: ExchangeTiming = .clocks
+    timing: ExchangeTiming = .clocks, partners: Int = 0
   ) -> CaseSamples {
-    let layout = StampLayout(layerCount: 2)
+    let layout = StampLayout(layerCount: 2, partnerCount: partners)
     var timeline = CaseTimeline(layout: layout, rankCount: 2, timing: timing)
     for step in 0..<Int64(steps) {
       timeline.append(
@@ -115,6 +115,31 @@ import Workloads
     #expect(try parse(later.encoded()) == later)
   }
 
+  @Test func samplesWithPartnersAreResumed() throws {
+    func pair(_ kind: RunRecord.SampleGroup.Kind, _ steps: Int, seed: Int64) -> RunSamples {
+      launch(
+        kind, rounds: steps,
+        [
+          samples(case: 0, steps: steps, seed: seed),
+          samples(case: 1, steps: steps, seed: seed, partners: 2),
+        ])
+    }
+    let both = try parse(pair(.first, 2, seed: 1).encoded()).adding(pair(.resume, 3, seed: 2))
+    let read = try parse(both.encoded())
+    #expect(read == both)
+    #expect(read.cases.map(\.timeline.layout.partnerCount) == [0, 2])
+    #expect(read.cases.map(\.timeline.stepCount) == [5, 5])
+    // Stamps of as many ranks as there are, or of none.
+    let text = try #require(
+      try SafetensorsFile(bytes: both.encoded(), name: "x").metadata["epsim"])
+    #expect(text.contains("partners\" : 2"))
+    for other in ["1", "3", "-1", "0", "9223372036854775807"] {
+      expectRefused(
+        try rewritten(both.encoded(), "partners\" : 2", "partners\" : \(other)"),
+        "partners \(other)")
+    }
+  }
+
   @Test func aLaunchThatOnlyComparedWithTheReferenceAddsNoSteps() throws {
     let all = pair(.first, 4, seed: 1).adding(
       launch(
@@ -188,21 +213,26 @@ import Workloads
     expectRefused(try changed.encoded(), "clock error \(value)")
   }
 
-  @Test func metadataThatCannotBeIsRefused() throws {
-    let bytes = try pair(.first, 2, seed: 1).encoded()
+  /// The file with other words in its metadata.
+  private func rewritten(_ bytes: [UInt8], _ old: String, _ new: String) throws -> [UInt8] {
     let file = try SafetensorsFile(bytes: bytes, name: "x")
     let text = try #require(file.metadata["epsim"])
+    let changed = text.replacing(old, with: new)
+    try #require(changed != text, "\(old)")
+    let contents = file.tensors.map { tensor in
+      var content = SafetensorsFile.Content(
+        name: tensor.name, elementType: tensor.elementType, shape: tensor.shape,
+        values: [UInt8]())
+      content.bytes = Array(file.buffer[tensor.byteRange])
+      return content
+    }
+    return try SafetensorsFile(contents: contents, metadata: ["epsim": changed]).encoded()
+  }
+
+  @Test func metadataThatCannotBeIsRefused() throws {
+    let bytes = try pair(.first, 2, seed: 1).encoded()
     func rewritten(_ old: String, _ new: String) throws -> [UInt8] {
-      let changed = text.replacing(old, with: new)
-      try #require(changed != text, "\(old)")
-      let contents = file.tensors.map { tensor in
-        var content = SafetensorsFile.Content(
-          name: tensor.name, elementType: tensor.elementType, shape: tensor.shape,
-          values: [UInt8]())
-        content.bytes = Array(file.buffer[tensor.byteRange])
-        return content
-      }
-      return try SafetensorsFile(contents: contents, metadata: ["epsim": changed]).encoded()
+      try self.rewritten(bytes, old, new)
     }
     expectRefused(try rewritten("epsim-samples/1", "epsim-samples/2"), "schema")
     for huge in ["1e300", "-1", "9223372036854775807", "99999999999999999999", "null", "[]"] {

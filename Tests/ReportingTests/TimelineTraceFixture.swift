@@ -12,7 +12,7 @@ import Workloads
 /// Two cases whose steps alternate, on ranks whose phases take different times.
 struct MeasuredRun {
   let origin: Int64
-  let cases: [TimelineTrace.Case]
+  private(set) var cases: [TimelineTrace.Case]
   let topology: Topology
   var traffic: [[TrafficCounters]] { cases.map(\.traffic) }
 
@@ -84,6 +84,43 @@ struct MeasuredRun {
           ranks: far, offsetNs: 1_234_567_890_123, driftPpm: 1.5, errorUs: 0.25, residualUs: 0.1,
           verified: true, anchors: 2),
       ], clockErrorUs: 0.5, eventLimit: eventLimit)
+  }
+
+  /// The same run with all messages of two ranks complete when they arrive.
+  func withPartners() -> MeasuredRun {
+    var run = self
+    run.cases = cases.map { entry in
+      let timeline = entry.timeline
+      let (ranks, size) = (timeline.rankCount, timeline.layout.stampsPerStep)
+      let layout = StampLayout(layerCount: timeline.layout.layerCount, partnerCount: ranks)
+      var partners = CaseTimeline(layout: layout, rankCount: ranks, timing: timeline.timing)
+      for step in 0..<timeline.stepCount {
+        let stamps = (0..<ranks).map { rank -> [Int64] in
+          let first = (step * ranks + rank) * size
+          var stamps = Array(repeating: timeline.stamps[first], count: layout.stampsPerStep)
+          stamps[stamps.count - 1] = timeline.stamps[first + size - 1]
+          for layer in 0..<layout.layerCount {
+            for stamp in LayerStamp.allCases {
+              stamps[layout.index(of: stamp, layer: layer)] = timeline.stamp(
+                stamp, layer: layer, rank: rank, step: step)
+            }
+            for exchange in Phase.Exchange.allCases {
+              let arrived = timeline.stamps(of: exchange, layer: layer, step: step)[rank].arrived
+              let completion = layout.firstCompletion(of: exchange, layer: layer)
+              for index in completion...completion + ranks { stamps[index] = arrived }
+            }
+          }
+          return stamps
+        }
+        partners.append(
+          stampsOfRank: stamps,
+          clockErrors: Array(timeline.clockErrors[step * ranks..<(step + 1) * ranks]))
+      }
+      return TimelineTrace.Case(
+        name: entry.name, layers: entry.layers, timeline: partners, traffic: entry.traffic,
+        groupSteps: entry.groupSteps)
+    }
+    return run
   }
 
   /// Every rank enters an exchange at a time of its own and leaves it after the last has entered.

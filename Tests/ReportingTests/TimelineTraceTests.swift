@@ -233,6 +233,13 @@ struct TimelineTraceTests {
     #expect(steps[2].start - steps[0].start == 259_200_000_000_007)
   }
 
+  @Test("completions of partners are no moments of the rank's track")
+  func partners() throws {
+    // Two ranks that are each other's only partner wait as in a collective.
+    let run = MeasuredRun(ranks: 2, nodes: 1, layers: [0, 1], steps: 2)
+    #expect(try run.withPartners().trace().json() == run.trace().json())
+  }
+
   @Test("launches whose clocks overlap are drawn one after the other")
   func launches() throws {
     let run = MeasuredRun(

@@ -52,6 +52,37 @@ import Timing
     #expect(blurred.waiting == [[0, 0], [0, 0]] && blurred.causes[1].exchanges == 0)
   }
 
+  @Test func nobodyIsBlamedByARankThatItExchangesNothingWith() {
+    // Two pairs: rank 1 lets rank 0 wait; rank 3, the last of all, lets rank 2 wait.
+    let none: [Int64?] = [nil, nil, nil, nil]
+    let ranks = [
+      stamps(
+        stamps([1, 2, 10, 400, 500, 600, 700, 800, 900, 901]),
+        dispatch: [nil, 400, nil, nil], combine: none),
+      stamps(
+        stamps([1, 2, 310, 400, 500, 600, 700, 800, 900, 901]),
+        dispatch: [400, nil, nil, nil], combine: none),
+      stamps(
+        stamps([1, 2, 20, 700, 701, 702, 703, 800, 900, 901]),
+        dispatch: [nil, nil, nil, 700], combine: none),
+      stamps(
+        stamps([1, 2, 620, 700, 701, 702, 703, 800, 900, 901]),
+        dispatch: [nil, nil, 700, nil], combine: none),
+    ]
+    let own = timeline(ranks, hasPartners: true)
+    let blame = Blame(own, step: 0)
+    #expect(
+      blame.waiting == [[0, 0, 0, 0], [300, 0, 0, 0], [0, 0, 0, 0], [0, 0, 600, 0]])
+    #expect(blame.causes.map(\.exchanges) == [0, 1, 0, 1])
+    // Against the mean entry of all ranks, 240.
+    #expect(abs(blame.causes[1].packing - 70) < 1e-6)
+    #expect(abs(blame.causes[3].packing - 380) < 1e-6)
+    #expect(own.times(of: .dispatch, step: 0).map(\.transfer) == [90, 90, 80, 80])
+    // By barrier everybody waits for everybody.
+    let barrier = timeline(ranks, timing: .barrier(cost: 0), hasPartners: true)
+    #expect(Blame(barrier, step: 0).causes.map(\.exchanges).prefix(3) == [0, 0, 0])
+  }
+
   @Test func causesAddUpToTheLateness() {
     for _ in 0..<100 {
       let ranks = (0..<4).map { _ -> [Int64] in

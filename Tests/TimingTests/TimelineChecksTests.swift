@@ -39,4 +39,23 @@ import Timing
       timeline(ranks, errors: [20_000, 20_000]))
     #expect(excused.causalityViolations == 0)
   }
+
+  @Test func causalityHoldsForPartnersOnly() {
+    // Rank 2 enters dispatch 40 us after the others have left it.
+    func checks(ofRank0With dispatch: [Int64?]) -> TimelineChecks {
+      let none: [Int64?] = [nil, nil, nil]
+      return TimelineChecks(
+        timeline(
+          [
+            stamps(stamps(ends), dispatch: dispatch, combine: none),
+            stamps(stamps(ends), dispatch: [60, nil, nil], combine: none),
+            stamps(stamps(ends.map { $0 + 90 }, start: 90), dispatch: none, combine: none),
+          ], hasPartners: true))
+    }
+    let sound = checks(ofRank0With: [nil, 60, nil])
+    #expect(sound.causalityChecks == 2 && sound.causalityViolations == 0)
+    #expect(sound.largestGap == 0 && sound.backwardStamps == 0)
+    let broken = checks(ofRank0With: [nil, 60, 60])
+    #expect(broken.causalityChecks == 3 && broken.causalityViolations == 1)
+  }
 }

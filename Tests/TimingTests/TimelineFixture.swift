@@ -31,12 +31,22 @@ func stamps(
   return ([start] + layer + [stepEnd ?? last]).map { $0 * 1000 }
 }
 
+/// The stamps of one rank in one step of one layer, with completions. Shapes: `dispatch`, `combine`
+/// [R] microseconds, nil where a rank is no partner.
+func stamps(_ stamps: [Int64], dispatch: [Int64?], combine: [Int64?]) -> [Int64] {
+  func time(_ stamp: LayerStamp) -> Int64 { stamps[1 + stamp.rawValue] }
+  return stamps.dropLast() + dispatch.map { $0.map { $0 * 1000 } ?? time(.pack) }
+    + [time(.dispatchArrived)] + combine.map { $0.map { $0 * 1000 } ?? time(.ungroup) }
+    + [time(.combineArrived), stamps.last!]
+}
+
 /// A timeline of one step of one layer. Shape: `ranks` [R][stampsPerStep].
 func timeline(
-  _ ranks: [[Int64]], errors: [Int64]? = nil, timing: ExchangeTiming = .clocks
+  _ ranks: [[Int64]], errors: [Int64]? = nil, timing: ExchangeTiming = .clocks,
+  hasPartners: Bool = false
 ) -> CaseTimeline {
-  var timeline = CaseTimeline(
-    layout: StampLayout(layerCount: 1), rankCount: ranks.count, timing: timing)
+  let layout = StampLayout(layerCount: 1, partnerCount: hasPartners ? ranks.count : 0)
+  var timeline = CaseTimeline(layout: layout, rankCount: ranks.count, timing: timing)
   timeline.append(
     stampsOfRank: ranks, clockErrors: errors ?? Array(repeating: 0, count: ranks.count))
   return timeline
