@@ -21,7 +21,13 @@ extension CaseRecord {
     let routing = options.routing
     topK = routing.topK
     capacity = routing.capacity.map { "\($0)" } ?? "none"
-    wire = options.wire
+    let exchange = options.exchange
+    dedup = exchange.dedup
+    transport = exchange.transport
+    wire = exchange.wire
+    combine = exchange.combine
+    combineWire = exchange.combineWire
+    chunks = exchange.chunks
     compute = options.compute
     timing = options.timing
     jitterUs = options.jitterUs

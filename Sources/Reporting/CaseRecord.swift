@@ -57,12 +57,12 @@ public struct CaseRecord: Codable, Sendable {
   /// Whether the placement was fitted to a load.
   public var isFitted: Bool
   public var replicaChoice: String
-  public var dedup = "none"
-  public var transport = "alltoallv"
+  public var dedup: String
+  public var transport: String
   public var wire: String
-  public var combine = "exact"
-  public var combineWire = "f32"
-  public var chunks = 1
+  public var combine: String
+  public var combineWire: String
+  public var chunks: Int
   public var topK: Int
   /// Capacity factor as written, or "none".
   public var capacity: String

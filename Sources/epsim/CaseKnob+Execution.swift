@@ -2,11 +2,10 @@
 // epsim: the options that say what computes and what is injected.
 
 internal import ExpertParallel
-internal import Kernels
 internal import MoE
 
 extension CaseKnob {
-  /// How rows travel, what computes and what is injected.
+  /// What computes and what is injected.
   static var executing: [CaseKnob] {
     [
       CaseKnob(
@@ -21,10 +20,6 @@ extension CaseKnob {
           }
           $0.biasUpdate = rate
         }, word: { $0.biasUpdate.map { "\($0)" } ?? "none" }),
-      CaseKnob(
-        name: "wire", text: \.execution?.wire,
-        set: { $0.wire = try CaseSpec.value(WireFormat.self, $1, "wire") },
-        word: { $0.wire?.rawValue ?? "default" }),
       CaseKnob(
         name: "compute", text: \.execution?.compute,
         set: { $0.compute = try CaseSpec.value(CaseSpec.Compute.self, $1, "compute") },

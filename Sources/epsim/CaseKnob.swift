@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: the options in which cases may differ, and how each is written.
 
+internal import CostModel
 internal import MoE
 internal import Placement
 
@@ -16,7 +17,7 @@ struct CaseKnob {
   let word: (CaseSpec) -> String
 
   /// Placement first: a case is named after it.
-  static var all: [CaseKnob] { computed + executing }
+  static var all: [CaseKnob] { computed + exchanging + executing }
 
   /// All that counters depend on.
   static var computed: [CaseKnob] { placing + routing }
@@ -76,7 +77,9 @@ struct CaseKnob {
   func namePart(of spec: CaseSpec) -> String? {
     let word = word(spec)
     return switch name {
-    case "replica-choice", "wire", "compute", "timing": word
+    case "replica-choice", "transport", "wire", "combine", "compute", "timing": word
+    case "dedup": spec.dedup == .none ? "no dedup" : "dedup \(word)"
+    case "combine-wire": "combine \(word)"
     case "top-k": spec.topK.map { "top-\($0)" }
     case "capacity": spec.capacity == nil ? "dropless" : "capacity \(word)"
     case "drop-policy", "capacity-scope": spec.capacity == nil ? nil : word

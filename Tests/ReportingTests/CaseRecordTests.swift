@@ -59,7 +59,8 @@ struct CaseRecordTests {
         name: "case", placement: placement,
         options: CaseMeasurement.Options(
           placement: "contiguous", isFitted: false, replicaChoice: "expert-rr",
-          routing: CaseMeasurement.Routing(topK: 1), wire: "bf16"),
+          routing: CaseMeasurement.Routing(topK: 1),
+          exchange: CaseMeasurement.Exchange(wire: "bf16")),
         block: 0,
         timeline: timeline(steps: steps, scale: scale), traffic: counters, digest: 0xAB,
         referenceError: nil, referenceTokens: 0, rowBytes: (dispatch: 100, combine: 200),
