@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: what a case record is made of.
 
+public import CostModel
 public import Placement
 public import Timing
 
@@ -13,6 +14,8 @@ public struct CaseMeasurement {
   public var timeline: CaseTimeline
   /// Counters over all ranks, one per measured step.
   public var traffic: [TrafficCounters]
+  /// What left its rank, over all ranks, one per measured step.
+  public var volumes: [ExchangeVolume]
   public var digest: UInt64
   public var referenceError: Double?
   public var referenceTokens: Int
@@ -33,8 +36,8 @@ public struct CaseMeasurement {
 
   public init(
     name: String, placement: ExpertPlacement, options: Options, block: Int,
-    timeline: CaseTimeline, traffic: [TrafficCounters], digest: UInt64, referenceError: Double?,
-    referenceTokens: Int, balance: [BalanceRecord]? = nil,
+    timeline: CaseTimeline, traffic: [TrafficCounters], volumes: [ExchangeVolume],
+    digest: UInt64, referenceError: Double?, referenceTokens: Int, balance: [BalanceRecord]? = nil,
     capacity: CapacityUse.Offer? = nil,
     rowBytes: (dispatch: Int, combine: Int), expertBytes: Int,
     weightLayerCount: Int, groupSteps: [Int], stampCost: Double
@@ -45,6 +48,7 @@ public struct CaseMeasurement {
     self.block = block
     self.timeline = timeline
     self.traffic = traffic
+    self.volumes = volumes
     self.digest = digest
     self.referenceError = referenceError
     self.referenceTokens = referenceTokens

@@ -48,8 +48,12 @@ extension CaseRecord {
 
     let total = measurement.traffic.dropFirst().reduce(into: measurement.traffic[0], +=).total
     let perStep = { (count: Int) in Double(count) / Double(measurement.traffic.count) }
-    copies = Copies(total, perStep: perStep)
+    let volume = MeanVolume(measurement.volumes)
+    copies = Copies(total, volume, perStep: perStep)
     bytes = Bytes(copies, rowBytes: measurement.rowBytes)
+    wireBytes = WireBytes(volume)
+    messages = volume.mean(\.messages)
+    bandwidth = Bandwidth(bytes, time: dispatchUs.total + combineUs.total)
     var ranks = LoadCounters()
     var nodes = LoadCounters()
     for step in measurement.traffic {

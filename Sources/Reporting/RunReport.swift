@@ -120,7 +120,12 @@ public struct RunReport {
         + "\(Quantity.fixed(entry.fanOut.ranks, 2)) ranks\nbytes per step: logical "
         + "\(Quantity.bytes(entry.bytes.logical.both)), off-rank "
         + "\(Quantity.bytes(entry.bytes.offRank.both)), off-node "
-        + "\(Quantity.bytes(entry.bytes.offNode.both))",
+        + "\(Quantity.bytes(entry.bytes.offNode.both)); "
+        + "\(Quantity.bytes(entry.wireBytes.offRank.both)) in "
+        + "\(Quantity.fixed(entry.messages.both, 0)) messages\nGB/s of both exchanges: logical "
+        + "\(Quantity.significant(entry.bandwidth.logical)), off-rank "
+        + "\(Quantity.significant(entry.bandwidth.offRank)), off-node "
+        + "\(Quantity.significant(entry.bandwidth.offNode))",
       "output digest \(entry.outputDigest)",
     ]
     if entry.biasUpdate != nil, let first = entry.expertMaxOverMean.first {

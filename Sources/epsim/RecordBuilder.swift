@@ -79,7 +79,7 @@ struct RecordBuilder {
         as: runCase, topK: configuration.routings[runCase.routing].topK),
       block: measured.block, timeline: measured.timeline,
       traffic: measured.counters(of: runCase, topology: configuration.topology),
-      digest: measured.digest, referenceError: measured.referenceError,
+      volumes: measured.volumes, digest: measured.digest, referenceError: measured.referenceError,
       referenceTokens: measured.referenceTokens,
       balance: balance(ofCase: measured.caseIndex),
       capacity: session.capacityOffers[measured.caseIndex],

@@ -50,6 +50,14 @@ struct CaseRecordTests {
     return (placement, Array(repeating: counters, count: steps))
   }
 
+  /// Two rows leave in one message of 204 bytes, and one sum of them returns.
+  private var volume: ExchangeVolume {
+    var volume = ExchangeVolume()
+    volume.dispatch.add(rows: 2, bytes: 204, leavesNode: false)
+    volume.combine.add(rows: 1, bytes: 208, leavesNode: false)
+    return volume
+  }
+
   private func record(
     steps: Int, base: [Double]? = nil, scale: Int64 = 1000
   ) throws -> CaseRecord {
@@ -62,7 +70,8 @@ struct CaseRecordTests {
           routing: CaseMeasurement.Routing(topK: 1),
           exchange: CaseMeasurement.Exchange(wire: "bf16")),
         block: 0,
-        timeline: timeline(steps: steps, scale: scale), traffic: counters, digest: 0xAB,
+        timeline: timeline(steps: steps, scale: scale), traffic: counters,
+        volumes: Array(repeating: volume, count: steps), digest: 0xAB,
         referenceError: nil, referenceTokens: 0, rowBytes: (dispatch: 100, combine: 200),
         expertBytes: 1000, weightLayerCount: 1, groupSteps: [steps - 1, 1], stampCost: 30),
       base: base)
@@ -124,7 +133,14 @@ struct CaseRecordTests {
     let entry = try record(steps: 8)
     #expect(entry.copies.logical.dispatch == 3 && entry.copies.offRank.combine == 2)
     #expect(entry.bytes.logical.dispatch == 300 && entry.bytes.logical.combine == 600)
-    #expect(entry.bytes.offRank.both == 600 && entry.bytes.offNode.both == 0)
+    // Two rows of 100 bytes out, one of 200 back.
+    #expect(entry.bytes.offRank.both == 400 && entry.bytes.offNode.both == 0)
+    #expect(entry.copies.travelled.dispatch == 2 && entry.copies.travelled.combine == 1)
+    #expect(entry.wireBytes.offRank.both == 412 && entry.wireBytes.offNode.both == 0)
+    #expect(entry.messages.dispatch == 1 && entry.messages.combine == 1)
+    // Dispatch takes 6 us, combine 30 in the mean.
+    #expect(abs(entry.bandwidth.logical - 900.0 / 36 / 1000) < 1e-12)
+    #expect(abs(entry.bandwidth.offRank - 400.0 / 36 / 1000) < 1e-12)
     // Loads 1 and 2: largest over mean is 2 / 1.5.
     #expect(abs(entry.load.maxOverMean - 4.0 / 3) < 1e-12)
     #expect(entry.fanOut.ranks == 1)
