@@ -55,7 +55,10 @@ final class CaseRunner {
         assignmentCapacity: assignments)
     }
     recorder = SpanRecorder(
-      layout: StampLayout(layerCount: layers.count), heartbeat: heartbeat)
+      layout: StampLayout(
+        layerCount: layers.count,
+        partnerCount: runCase.exchange.tellsPartners ? configuration.topology.rankCount : 0),
+      heartbeat: heartbeat)
   }
 
   /// Runs one step, the `number`th of the run with warm-up. Collective.

@@ -128,6 +128,7 @@ final class DistributedLayer {
     recorder.mark(.dispatchEntered)
     let handle = try exchange.dispatch(layer: number, on: comm)
     recorder.mark(.dispatchArrived)
+    exchange.recordCompletions(.dispatch, into: &recorder)
     exchange.copyOwnRows()
     return handle
   }
@@ -140,6 +141,7 @@ final class DistributedLayer {
     recorder.mark(.combineEntered)
     try exchange.combine(handle, on: comm)
     recorder.mark(.combineArrived)
+    exchange.recordCompletions(.combine, into: &recorder)
     exchange.copyOwnResults()
   }
 

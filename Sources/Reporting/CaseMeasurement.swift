@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: what a case record is made of.
 
+public import CostModel
 public import Placement
 public import Timing
 
@@ -13,6 +14,8 @@ public struct CaseMeasurement {
   public var timeline: CaseTimeline
   /// Counters over all ranks, one per measured step.
   public var traffic: [TrafficCounters]
+  /// What left its rank, over all ranks, one per measured step.
+  public var volumes: [ExchangeVolume]
   public var digest: UInt64
   public var referenceError: Double?
   public var referenceTokens: Int
@@ -33,8 +36,8 @@ public struct CaseMeasurement {
 
   public init(
     name: String, placement: ExpertPlacement, options: Options, block: Int,
-    timeline: CaseTimeline, traffic: [TrafficCounters], digest: UInt64, referenceError: Double?,
-    referenceTokens: Int, balance: [BalanceRecord]? = nil,
+    timeline: CaseTimeline, traffic: [TrafficCounters], volumes: [ExchangeVolume],
+    digest: UInt64, referenceError: Double?, referenceTokens: Int, balance: [BalanceRecord]? = nil,
     capacity: CapacityUse.Offer? = nil,
     rowBytes: (dispatch: Int, combine: Int), expertBytes: Int,
     weightLayerCount: Int, groupSteps: [Int], stampCost: Double
@@ -45,6 +48,7 @@ public struct CaseMeasurement {
     self.block = block
     self.timeline = timeline
     self.traffic = traffic
+    self.volumes = volumes
     self.digest = digest
     self.referenceError = referenceError
     self.referenceTokens = referenceTokens
@@ -78,13 +82,35 @@ public struct CaseMeasurement {
     }
   }
 
+  /// How rows travel.
+  public struct Exchange {
+    public var dedup: String
+    public var transport: String
+    public var wire: String
+    public var combine: String
+    public var combineWire: String
+    public var chunks: Int
+
+    public init(
+      dedup: String = "none", transport: String = "alltoallv", wire: String,
+      combine: String = "exact", combineWire: String = "f32", chunks: Int = 1
+    ) {
+      self.dedup = dedup
+      self.transport = transport
+      self.wire = wire
+      self.combine = combine
+      self.combineWire = combineWire
+      self.chunks = chunks
+    }
+  }
+
   /// The option words of a case as they stand in a record.
   public struct Options {
     public var placement: String
     public var isFitted: Bool
     public var replicaChoice: String
     public var routing: Routing
-    public var wire: String
+    public var exchange: Exchange
     public var compute: String
     public var expertRate: Double?
     public var timing: String
@@ -93,15 +119,16 @@ public struct CaseMeasurement {
     public var jitterUs: Double
 
     public init(
-      placement: String, isFitted: Bool, replicaChoice: String, routing: Routing, wire: String,
-      compute: String = "real", expertRate: Double? = nil, timing: String = "clocks",
+      placement: String, isFitted: Bool, replicaChoice: String, routing: Routing,
+      exchange: Exchange, compute: String = "real", expertRate: Double? = nil,
+      timing: String = "clocks",
       delay: String? = nil, slow: String? = nil, jitterUs: Double = 0
     ) {
       self.placement = placement
       self.isFitted = isFitted
       self.replicaChoice = replicaChoice
       self.routing = routing
-      self.wire = wire
+      self.exchange = exchange
       self.compute = compute
       self.expertRate = expertRate
       self.timing = timing

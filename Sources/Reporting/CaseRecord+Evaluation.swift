@@ -21,7 +21,13 @@ extension CaseRecord {
     let routing = options.routing
     topK = routing.topK
     capacity = routing.capacity.map { "\($0)" } ?? "none"
-    wire = options.wire
+    let exchange = options.exchange
+    dedup = exchange.dedup
+    transport = exchange.transport
+    wire = exchange.wire
+    combine = exchange.combine
+    combineWire = exchange.combineWire
+    chunks = exchange.chunks
     compute = options.compute
     timing = options.timing
     jitterUs = options.jitterUs
@@ -42,8 +48,12 @@ extension CaseRecord {
 
     let total = measurement.traffic.dropFirst().reduce(into: measurement.traffic[0], +=).total
     let perStep = { (count: Int) in Double(count) / Double(measurement.traffic.count) }
-    copies = Copies(total, perStep: perStep)
+    let volume = MeanVolume(measurement.volumes)
+    copies = Copies(total, volume, perStep: perStep)
     bytes = Bytes(copies, rowBytes: measurement.rowBytes)
+    wireBytes = WireBytes(volume)
+    messages = volume.mean(\.messages)
+    bandwidth = Bandwidth(bytes, time: dispatchUs.total + combineUs.total)
     var ranks = LoadCounters()
     var nodes = LoadCounters()
     for step in measurement.traffic {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: from counters to the traffic figures of a record.
 
+internal import CostModel
 internal import Placement
 
 extension CaseRecord.Copies {
-  init(_ total: LayerTraffic, perStep: (Int) -> Double) {
-    // One result row returns for every dispatched row, so both ways count the same.
+  init(_ total: LayerTraffic, _ volume: MeanVolume, perStep: (Int) -> Double) {
+    // Assignments and distinct destinations are the same both ways.
     func both(_ count: Int) -> CaseRecord.BothWays {
       CaseRecord.BothWays(dispatch: perStep(count), combine: perStep(count))
     }
@@ -15,6 +16,8 @@ extension CaseRecord.Copies {
     offNode = both(total.offNodeRaw)
     offNodeRankDedup = both(total.offNodeRankDedup)
     offNodeNodeDedup = both(total.offNodeNodeDedup)
+    travelled = volume.mean(\.rows)
+    travelledOffNode = volume.mean(\.offNodeRows)
   }
 }
 
@@ -26,8 +29,8 @@ extension CaseRecord.Bytes {
         combine: copies.combine * Double(rowBytes.combine))
     }
     logical = bytes(copies.logical)
-    offRank = bytes(copies.offRank)
-    offNode = bytes(copies.offNode)
+    offRank = bytes(copies.travelled)
+    offNode = bytes(copies.travelledOffNode)
   }
 }
 

@@ -17,13 +17,13 @@ public struct CaseRecord: Codable, Sendable {
     /// Dispatch and combine together.
     public var both: Double { dispatch + combine }
   }
-  /// Bytes of token rows, headers excluded.
+  /// Bytes of token rows: of all assignments, and of the rows that really left a rank or node.
   public struct Bytes: Codable, Sendable {
     public var logical: BothWays
     public var offRank: BothWays
     public var offNode: BothWays
   }
-  /// Copies of token rows; the deduplicated ones are what other exchanges would send.
+  /// Copies of token rows: what each way of an exchange would send, and what this one sent.
   public struct Copies: Codable, Sendable {
     public var logical: BothWays
     public var offRank: BothWays
@@ -31,6 +31,9 @@ public struct CaseRecord: Codable, Sendable {
     public var offNode: BothWays
     public var offNodeRankDedup: BothWays
     public var offNodeNodeDedup: BothWays
+    /// Rows, or sums of them, that left their rank, and those that left their node.
+    public var travelled: BothWays
+    public var travelledOffNode: BothWays
   }
   /// Distinct destinations per token and layer, the own included.
   public struct FanOut: Codable, Sendable {
@@ -57,12 +60,12 @@ public struct CaseRecord: Codable, Sendable {
   /// Whether the placement was fitted to a load.
   public var isFitted: Bool
   public var replicaChoice: String
-  public var dedup = "none"
-  public var transport = "alltoallv"
+  public var dedup: String
+  public var transport: String
   public var wire: String
-  public var combine = "exact"
-  public var combineWire = "f32"
-  public var chunks = 1
+  public var combine: String
+  public var combineWire: String
+  public var chunks: Int
   public var topK: Int
   /// Capacity factor as written, or "none".
   public var capacity: String
@@ -99,6 +102,10 @@ public struct CaseRecord: Codable, Sendable {
   public var checks: Checks
   public var groups: [GroupTime]
   public var bytes: Bytes
+  public var wireBytes: WireBytes
+  /// Blocks of rows that left their rank.
+  public var messages: BothWays
+  public var bandwidth: Bandwidth
   public var copies: Copies
   public var load: LoadSummary
   public var nodeLoad: LoadSummary

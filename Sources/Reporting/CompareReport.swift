@@ -12,7 +12,8 @@ public struct CompareReport {
   public var text: String {
     let parts =
       [
-        RecordHeading(record).text, caseTable, termTable, capacityTable,
+        RecordHeading(record).text, caseTable, termTable,
+        ExchangeTable(record.cases, unit: unit).text, capacityTable,
         LaunchSpread(record, unit).text,
       ]
       + balanceTables + notes + [explanations]

@@ -22,9 +22,19 @@ struct Verdict {
     let unknown = others.filter { $0.differs == nil }.map(\.name)
     text =
       "Fastest: \(fastest.name), \(unit.withUnit(fastest.stepUs.median)) a step"
+      + Self.bytes(of: fastest, among: cases)
       + (equal.isEmpty ? "" : "; no difference between it and \(equal.joined(separator: ", "))")
       + (unknown.isEmpty
         ? "." : "; too few steps to tell it from \(unknown.joined(separator: ", ")).")
+  }
+
+  /// What leaves the ranks, where cases differ in how rows travel and in nothing else.
+  private static func bytes(of fastest: CaseRecord, among cases: [CaseRecord]) -> String {
+    let others = cases.filter { $0.name != fastest.name }
+    guard !others.isEmpty, others.allSatisfy({ $0.differsInExchangeOnly(from: fastest) }) else {
+      return ""
+    }
+    return " with \(Quantity.bytes(fastest.wireBytes.offRank.both)) off-rank"
   }
 }
 
@@ -55,6 +65,7 @@ struct Explanation {
       "\(entry.name): \(verdict); the largest change is in \(largest.name), "
       + "\(unit.withUnit(largest.from)) to \(unit.withUnit(largest.to))"
       + Self.load(first.load.maxOverMean, entry.load.maxOverMean)
+      + Self.bytes(first, entry)
       + (largest.name == Self.waiting ? Self.culprit(of: entry, unit) : "") + "."
   }
 
@@ -63,6 +74,17 @@ struct Explanation {
   private static func load(_ from: Double, _ to: Double) -> String {
     let texts = [from, to].map { Quantity.fixed($0, 3) }
     return texts[0] == texts[1] ? "" : ", with load max/mean \(texts[0]) to \(texts[1])"
+  }
+
+  /// What leaves the ranks, where that is all in which the cases differ.
+  private static func bytes(_ first: CaseRecord, _ entry: CaseRecord) -> String {
+    guard entry.differsInExchangeOnly(from: first) else { return "" }
+    let changes = [("off-rank", \CaseRecord.WireBytes.offRank), ("off-node", \.offNode)]
+      .compactMap { name, path -> String? in
+        let texts = [first, entry].map { Quantity.bytes($0.wireBytes[keyPath: path].both) }
+        return texts[0] == texts[1] ? nil : "\(name) \(texts[0]) to \(texts[1])"
+      }
+    return changes.isEmpty ? "" : ", with bytes " + changes.joined(separator: ", ")
   }
 
   /// The rank that the others wait for most, and what makes it late.

@@ -32,7 +32,7 @@ public struct RunReport {
   private var options: String {
     var words = [
       "placement \(entry.placement)", "replica choice \(entry.replicaChoice)",
-      "top-\(entry.topK)", "wire \(entry.wire)",
+      "top-\(entry.topK)", exchange,
     ]
     switch entry.compute {
     case "emulated":
@@ -52,6 +52,16 @@ public struct RunReport {
     if let slow = entry.slow { words.append("slow \(slow)") }
     if entry.jitterUs > 0 { words.append("jitter \(Quantity.significant(entry.jitterUs)) us") }
     return Paragraph(words.joined(separator: ", "), indent: 2).text
+  }
+
+  /// How rows travel; what is at rest is left out.
+  private var exchange: String {
+    var words = [
+      entry.dedup == "none" ? "no dedup" : "dedup \(entry.dedup)", entry.transport,
+      "wire \(entry.wire)", "combine \(entry.combine) in \(entry.combineWire)",
+    ]
+    if entry.chunks > 1 { words.append("\(entry.chunks) chunks") }
+    return words.joined(separator: ", ")
   }
 
   private var capacityName: String {
@@ -110,7 +120,12 @@ public struct RunReport {
         + "\(Quantity.fixed(entry.fanOut.ranks, 2)) ranks\nbytes per step: logical "
         + "\(Quantity.bytes(entry.bytes.logical.both)), off-rank "
         + "\(Quantity.bytes(entry.bytes.offRank.both)), off-node "
-        + "\(Quantity.bytes(entry.bytes.offNode.both))",
+        + "\(Quantity.bytes(entry.bytes.offNode.both)); "
+        + "\(Quantity.bytes(entry.wireBytes.offRank.both)) in "
+        + "\(Quantity.fixed(entry.messages.both, 0)) messages\nGB/s of both exchanges: logical "
+        + "\(Quantity.significant(entry.bandwidth.logical)), off-rank "
+        + "\(Quantity.significant(entry.bandwidth.offRank)), off-node "
+        + "\(Quantity.significant(entry.bandwidth.offNode))",
       "output digest \(entry.outputDigest)",
     ]
     if entry.biasUpdate != nil, let first = entry.expertMaxOverMean.first {

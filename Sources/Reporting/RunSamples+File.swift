@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: the samples of a run as a file.
 
+internal import CostModel
 internal import Foundation
 internal import MoE
 internal import Timing
 internal import Workloads
 
-/// Container: safetensors. Per case and block three tensors of I64: `stamps` [steps, R, stamps of a
+/// Container: safetensors. Per case and block four tensors of I64: `stamps` [steps, R, stamps of a
 /// step] nanoseconds on the clock of rank 0, `clock_errors` [steps, R] nanoseconds, `traffic`
-/// [steps, counters]. The metadata entry `epsim` holds everything else as JSON.
+/// [steps, counters], `volumes` [steps, values of a volume]. The metadata entry `epsim` holds everything else as JSON.
 extension RunSamples {
   /// Name of the file beside `record.json`.
   public static let fileName = "samples.safetensors"
 
-  private static let schema = "epsim-samples/1"
+  private static let schema = "epsim-samples/2"
 
   /// The metadata entry.
   private struct Header: Codable {
@@ -64,6 +65,9 @@ extension RunSamples {
         tensor(
           "traffic", [steps, samples.traffic.first?.count ?? 0],
           samples.traffic.flatMap { $0.map(Int64.init) }),
+        tensor(
+          "volumes", [samples.volumes.count, ExchangeVolume.valueCount],
+          samples.volumes.flatMap { $0.values.map(Int64.init) }),
       ]
     }
     let text = try RecordCoding.text(header)
@@ -79,7 +83,11 @@ extension RunSamples {
     guard let text = file.metadata["epsim"],
       let header = try? RecordCoding.decode(Header.self, from: Data(text.utf8)),
       header.schema == Self.schema
-    else { throw InputError("\(name) holds no samples of the schema \(Self.schema)") }
+    else {
+      throw InputError(
+        "\(name) holds no samples of the schema \(Self.schema), which this epsim adds to; samples "
+          + "of an older one must be measured again")
+    }
     let cases = try header.cases.map { entry in
       try Self.samples(entry, of: file, groups: header.groups.count)
         ?? { () throws in
@@ -128,7 +136,8 @@ extension RunSamples {
       }
     }
     guard let stamps = tensor("stamps"), let errors = tensor("clock_errors"),
-      let traffic = tensor("traffic"), stamps.shape.count == 3, traffic.shape.count == 2,
+      let traffic = tensor("traffic"), let volumes = volumes(tensor("volumes")),
+      stamps.shape.count == 3, traffic.shape.count == 2,
       (1...100_000).contains(entry.layers), entry.caseIndex >= 0, entry.block >= 0,
       entry.groupSteps.count <= groups, entry.groupSteps.allSatisfy({ (0...1 << 32).contains($0) })
     else { return nil }
@@ -138,7 +147,7 @@ extension RunSamples {
     }
     let layout = StampLayout(layerCount: entry.layers, partnerCount: entry.partners ?? 0)
     guard stamps.shape[2] == layout.stampsPerStep, errors.shape == [steps, ranks],
-      traffic.shape[0] == steps, entry.groupSteps.reduce(0, +) == steps,
+      traffic.shape[0] == steps, volumes.count == steps, entry.groupSteps.reduce(0, +) == steps,
       // 36 years of nanoseconds: sums and differences of a few of these cannot overflow.
       stamps.values.allSatisfy({ (-1 << 60...1 << 60).contains($0) }),
       errors.values.allSatisfy({ (0...1 << 60).contains($0) }),
@@ -166,10 +175,26 @@ extension RunSamples {
     var samples = CaseSamples(
       caseIndex: entry.caseIndex, block: entry.block, timeline: timeline,
       traffic: (0..<steps).map { traffic.values[$0 * width..<($0 + 1) * width].map(Int.init) },
-      digest: entry.digest, referenceError: entry.referenceError,
+      volumes: volumes, digest: entry.digest, referenceError: entry.referenceError,
       referenceTokens: entry.referenceTokens)
     samples.groupSteps = entry.groupSteps
     return samples
+  }
+
+  /// [steps] volumes; nil where sizes or values cannot be.
+  private static func volumes(_ tensor: (shape: [Int], values: [Int64])?) -> [ExchangeVolume]? {
+    let width = ExchangeVolume.valueCount
+    guard let tensor, tensor.shape.count == 2, tensor.shape[1] == width,
+      // A petabyte in a step; sums are taken in floating point.
+      tensor.values.allSatisfy({ (0...1 << 50).contains($0) })
+    else { return nil }
+    let volumes = (0..<tensor.shape[0]).map { step in
+      ExchangeVolume(values: tensor.values[step * width..<(step + 1) * width].map(Int.init))
+    }
+    let isWhole = volumes.flatMap { [$0.dispatch, $0.combine] }.allSatisfy {
+      $0.offNodeRows <= $0.rows && $0.offNodeBytes <= $0.bytes
+    }
+    return isWhole ? volumes : nil
   }
 
   private static func name(_ tensor: String, _ caseIndex: Int, _ block: Int) -> String {

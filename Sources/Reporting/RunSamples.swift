@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: everything that a run measured, step by step, from which its record is evaluated.
 
+public import CostModel
 public import Timing
 
 /// The samples of all launches of a run: what a record is evaluated from, and what a later launch
@@ -131,6 +132,8 @@ public struct CaseSamples: Sendable, Equatable {
   public var timeline: CaseTimeline
   /// [steps] the counters of each step as one block of numbers, whose layout the placement gives.
   public var traffic: [[Int]]
+  /// [steps] what left its rank, over all ranks.
+  public var volumes: [ExchangeVolume]
   /// Steps of each group of the run, 0 where the group has none of this case.
   public var groupSteps: [Int]
   public var digest: UInt64
@@ -138,13 +141,14 @@ public struct CaseSamples: Sendable, Equatable {
   public var referenceTokens: Int
 
   public init(
-    caseIndex: Int, block: Int, timeline: CaseTimeline, traffic: [[Int]], digest: UInt64,
-    referenceError: Double?, referenceTokens: Int
+    caseIndex: Int, block: Int, timeline: CaseTimeline, traffic: [[Int]],
+    volumes: [ExchangeVolume], digest: UInt64, referenceError: Double?, referenceTokens: Int
   ) {
     self.caseIndex = caseIndex
     self.block = block
     self.timeline = timeline
     self.traffic = traffic
+    self.volumes = volumes
     groupSteps = [timeline.stepCount]
     self.digest = digest
     self.referenceError = referenceError
@@ -155,6 +159,7 @@ public struct CaseSamples: Sendable, Equatable {
   fileprivate mutating func append(_ other: CaseSamples, afterGroups count: Int) {
     timeline.append(contentsOf: other.timeline)
     traffic += other.traffic
+    volumes += other.volumes
     groupSteps += Array(repeating: 0, count: count - groupSteps.count) + other.groupSteps
     if let error = other.referenceError {
       referenceError = max(error, referenceError ?? 0)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: the cases that the options ask for.
 
+internal import CostModel
 internal import ExpertParallel
 internal import Kernels
 internal import MoE
@@ -18,7 +19,13 @@ struct CaseSpec: Equatable {
   var capacityScope = CapacityRule.Scope.rank
   /// What a step's load moves the selection bias by; nil where it stays.
   var biasUpdate: Double?
+  var dedup = Dedup.none
+  var transport = Transport.allToAllV
+  /// Nil for that of the activations.
   var wire: WireFormat?
+  var combine = CombineRule.exact
+  var combineWire = ElementType.f32
+  var chunks = 1
   var compute = Compute.real
   /// FLOP/s of emulated compute.
   var expertRate: Double?
@@ -41,10 +48,11 @@ struct CaseSpec: Equatable {
   /// The cases that the options ask for: every combination of their lists, or each `--case`.
   ///
   /// - Parameter execution: nil for commands that run nothing: they take no such option.
+  /// - Returns: the cases, and a remark where lists made some that cannot be.
   /// - Throws: ``InputError`` that names the value and what is accepted.
   static func all(
     _ options: CaseOptions, _ routing: RoutingOptions, _ execution: ExecutionOptions?
-  ) throws -> [CaseSpec] {
+  ) throws -> (cases: [CaseSpec], remark: String?) {
     let words = Words(cases: options, routing: routing, execution: execution)
     let knobs = execution == nil ? CaseKnob.computed : CaseKnob.all
     var product = [CaseSpec()]
@@ -59,8 +67,11 @@ struct CaseSpec: Equatable {
         }
       }
     }
-    var cases = product
-    if !options.cases.isEmpty {
+    var cases: [CaseSpec]
+    var remark: String?
+    if options.cases.isEmpty {
+      (cases, remark) = try withoutContradictions(product)
+    } else {
       guard product.count == 1 else {
         throw InputError(
           "--case is given beside lists that make \(product.count) cases; with --case the other "
@@ -88,9 +99,10 @@ struct CaseSpec: Equatable {
         cases[index].capacityScope = .rank
       }
     }
-    return cases.reduce(into: []) { kept, spec in
+    let distinct: [CaseSpec] = cases.reduce(into: []) { kept, spec in
       if !kept.contains(spec) { kept.append(spec) }
     }
+    return (distinct, remark)
   }
 
   /// Refuses options that lack what they need, or have nothing to act on.
@@ -124,6 +136,9 @@ struct CaseSpec: Equatable {
             + knobs.map(\.name).joined(separator: ", "))
       }
       try knob.set(&result, parts[1])
+    }
+    if let contradiction = result.contradiction {
+      throw InputError("--case \(text): \(contradiction)")
     }
     return result
   }

@@ -28,6 +28,9 @@ struct CompareCommand: DistributedCommand {
       What capacity and drop policies drop, and what is left empty:
         epsim compare --workload router --capacity none,1,1.25 \\
           --drop-policy position,probability,reroute
+      What each way of an exchange costs, with the bytes that travel:
+        scripts/launch -n 2 -- .build/release/epsim compare --dedup none,rank \\
+          --transport alltoallv,p2p,shm+p2p
       What a rank that is 5 ms late in every layer, or half as slow again, costs:
         scripts/launch -n 2 -- .build/release/epsim compare --case delay=none \\
           --case delay=1:5000 --case slow=1:1.5 --case jitter=500
@@ -52,10 +55,10 @@ struct CompareCommand: DistributedCommand {
 
   func run(arguments: [String], on comm: borrowing Communicator) throws {
     let ranks = try Self.rankCounts(computedRanks)
+    let (cases, remark) = try CaseSpec.all(cases, routing, execution)
     let session = try RunSession(
-      workload: workload, cases: CaseSpec.all(cases, routing, execution), run: run,
-      arguments: arguments,
-      on: comm)
+      workload: workload, cases: cases, run: run, arguments: arguments, on: comm)
+    if comm.rank == 0, let remark { Console.note(remark) }
     guard let record = try session.run(on: comm) else { return }
     if run.json {
       print(try RecordCoding.text(record))

@@ -97,53 +97,6 @@ struct RoutingOptions: ParsableArguments {
   var capacityScope: String?
 }
 
-/// What travels, what computes and what is injected; comma lists make cases as well.
-struct ExecutionOptions: ParsableArguments {
-  @Option(
-    help: """
-      Move the live router's selection bias by this after every step, towards the experts below the \
-      mean load over all ranks (DeepSeek-V3 has 0.001), or none.
-      """)
-  var biasUpdate: String?
-
-  @Option(help: "Format of rows on the way to the experts: f32, bf16. Default: as --dtype.")
-  var wire: String?
-
-  @Option(
-    help: """
-      What stands for the experts: real products; emulated, rows travel and the rank sleeps for the \
-      time that --expert-rate gives; none, rows return at once.
-      """)
-  var compute: String?
-
-  @Option(help: "FLOP/s of a rank's experts with --compute emulated, such as 2e11 or 200G.")
-  var expertRate: String?
-
-  @Option(
-    help: """
-      How waiting is told from transfer: clocks, by the aligned entry stamps of all ranks; barrier, \
-      by a barrier before every exchange, a cross-check that changes what it measures.
-      """)
-  var timing: String?
-
-  @Option(
-    help: ArgumentHelp(
-      "Keep a rank busy (asleep, without real experts) for so long before it packs, in every layer.",
-      valueName: "rank:microseconds"))
-  var delay: String?
-
-  @Option(
-    help: ArgumentHelp(
-      "Make a rank's experts take so many times as long.", valueName: "rank:factor"))
-  var slow: String?
-
-  @Option(
-    help: ArgumentHelp(
-      "Keep every rank busy, or asleep, for a random time up to this before it packs, in every layer.",
-      valueName: "microseconds"))
-  var jitter: String?
-}
-
 /// How the run is carried out.
 struct RunOptions: ParsableArguments {
   @Option(parsing: .unconditional, help: "Tokens per step over all ranks.")

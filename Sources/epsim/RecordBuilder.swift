@@ -79,12 +79,13 @@ struct RecordBuilder {
         as: runCase, topK: configuration.routings[runCase.routing].topK),
       block: measured.block, timeline: measured.timeline,
       traffic: measured.counters(of: runCase, topology: configuration.topology),
-      digest: measured.digest, referenceError: measured.referenceError,
+      volumes: measured.volumes, digest: measured.digest, referenceError: measured.referenceError,
       referenceTokens: measured.referenceTokens,
       balance: balance(ofCase: measured.caseIndex),
       capacity: session.capacityOffers[measured.caseIndex],
       rowBytes: (
-        runCase.exchange.wire.rowBytes(length: model.hiddenSize), model.hiddenSize * 4
+        runCase.exchange.wire.rowBytes(length: model.hiddenSize),
+        WireFormat(runCase.exchange.combineWire).rowBytes(length: model.hiddenSize)
       ),
       expertBytes: model.expertParameterCount * configuration.elementType.byteCount,
       weightLayerCount: weightLayers, groupSteps: measured.groupSteps,
@@ -134,6 +135,15 @@ extension CaseSamples {
   }
 }
 
+extension CaseMeasurement.Exchange {
+  fileprivate init(_ scheme: ExchangeScheme) {
+    self.init(
+      dedup: scheme.dedup.rawValue, transport: scheme.transport.rawValue,
+      wire: scheme.wire.rawValue, combine: scheme.combine.rawValue,
+      combineWire: scheme.combineWire.rawValue, chunks: scheme.chunks)
+  }
+}
+
 extension CaseSpec {
   /// The option words of the case as they stand in a record.
   fileprivate func recorded(as runCase: RunCase, topK: Int) -> CaseMeasurement.Options {
@@ -143,7 +153,7 @@ extension CaseSpec {
       routing: CaseMeasurement.Routing(
         topK: topK, capacity: capacity, dropPolicy: dropPolicy.rawValue,
         capacityScope: capacityScope.rawValue, biasUpdate: biasUpdate),
-      wire: runCase.exchange.wire.rawValue,
+      exchange: CaseMeasurement.Exchange(runCase.exchange),
       compute: compute.rawValue, expertRate: compute == .emulated ? expertRate : nil,
       timing: timing.rawValue, delay: delayText, slow: slowText,
       jitterUs: disturbance.jitterMicroseconds)

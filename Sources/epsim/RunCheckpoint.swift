@@ -74,7 +74,8 @@ final class RunCheckpoint {
       blocks.map { measured in
         CaseSamples(
           caseIndex: index, block: measured.block, timeline: measured.timeline,
-          traffic: measured.traffic.map(\.values), digest: measured.digest,
+          traffic: measured.traffic.map(\.values), volumes: measured.volumes,
+          digest: measured.digest,
           referenceError: measured.referenceError, referenceTokens: measured.referenceTokens)
       }
     }

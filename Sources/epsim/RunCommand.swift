@@ -40,14 +40,13 @@ struct RunCommand: DistributedCommand {
   @OptionGroup(title: "Run") var run: RunOptions
 
   func run(arguments: [String], on comm: borrowing Communicator) throws {
-    let caseCount = try CaseSpec.all(cases, routing, execution).count
-    guard caseCount == 1 else {
-      throw InputError("run takes one case, the options make \(caseCount); use epsim compare")
+    let (cases, remark) = try CaseSpec.all(cases, routing, execution)
+    guard cases.count == 1 else {
+      throw InputError("run takes one case, the options make \(cases.count); use epsim compare")
     }
     let session = try RunSession(
-      workload: workload, cases: CaseSpec.all(cases, routing, execution), run: run,
-      arguments: arguments,
-      on: comm)
+      workload: workload, cases: cases, run: run, arguments: arguments, on: comm)
+    if comm.rank == 0, let remark { Console.note(remark) }
     guard let record = try session.run(on: comm) else { return }
     if run.json {
       print(try RecordCoding.text(record))

@@ -86,7 +86,7 @@ extension RunSession {
         name: spec.name(among: cases), routing: routing.indexOfCase[index],
         placement: try setup.place(spec.placement, topology: topology, load: load, files: files),
         replicaChoice: spec.replicaChoice,
-        exchange: ExchangeScheme(wire: spec.wire ?? WireFormat(dtype)),
+        exchange: spec.exchange(defaultWire: WireFormat(dtype)),
         compute: spec.expertCompute, timing: spec.timing, disturbance: spec.disturbance)
     }
     if run.check, let spec = cases.first(where: { $0.compute != .real }) {

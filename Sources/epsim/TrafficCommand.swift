@@ -44,7 +44,7 @@ struct TrafficCommand: ParsableCommand {
 
   mutating func run() throws {
     let topology = try machine.topology()
-    let cases = try CaseSpec.all(self.cases, routing, nil)
+    let cases = try CaseSpec.all(self.cases, routing, nil).cases
     let placements = cases.map(\.placement)
     let files = try InputFiles(WorkloadSetup.requests(workload, placements: placements))
     let setup = try WorkloadSetup(workload, files: files, placements: placements)

@@ -11,65 +11,11 @@ import Workloads
 
 @Suite("Case record")
 struct CaseRecordTests {
-  /// Two ranks, one layer. Phase times in microseconds; rank 1 computes longer.
-  ///
-  /// Both ranks enter dispatch at 4 and leave it at 10. Rank 0 computes 20 and enters combine at
-  /// 35, rank 1 computes 60 and enters at 75; both leave combine at 85.
-  private func timeline(steps: Int, scale: Int64 = 1000) -> CaseTimeline {
-    // Ends of the phases; own rows take 2 of the 10 that combine takes after the last entry.
-    let ranks: [[LayerStamp: Int64]] = [31, 71].map { expertEnd in
-      [
-        .layerStart: 0, .begin: 0, .route: 1, .plan: 2, .pack: 4, .dispatchEntered: 4,
-        .dispatchArrived: 10, .dispatch: 10, .group: 11, .expert: expertEnd,
-        .shared: expertEnd + 3, .ungroup: expertEnd + 4, .combineEntered: expertEnd + 4,
-        .combineArrived: 83, .combine: 85, .reduce: 90, .layerEnd: 90,
-      ]
-    }
-    var timeline = CaseTimeline(layout: StampLayout(layerCount: 1), rankCount: 2)
-    for step in 0..<Int64(steps) {
-      timeline.append(
-        stampsOfRank: ranks.map { stamps in
-          ([0] + LayerStamp.allCases.map { stamps[$0]! } + [90]).map {
-            ($0 + 1000 * step) * scale
-          }
-        }, clockErrors: [20, 20])
-    }
-    return timeline
-  }
-
-  /// Two experts on two ranks; rank 0 sends 3 tokens with top-1: one stays, two leave.
-  private func traffic(steps: Int) throws -> (ExpertPlacement, [TrafficCounters]) {
-    let placement = try PlacementSpec(parsing: "contiguous").place(
-      load: LoadHistogram(layers: [0], expertCount: 2), topology: Topology(ranks: 2), groups: 1,
-      modelLayers: [0])
-    var counters = TrafficCounters(placement: placement, topology: Topology(ranks: 2))
-    let slots: [Int32] = [0, 1, 1]
-    slots.withUnsafeBufferPointer {
-      counters.add(layerRow: 0, sourceRank: 0, slots: $0, topK: 1)
-    }
-    return (placement, Array(repeating: counters, count: steps))
-  }
-
-  private func record(
-    steps: Int, base: [Double]? = nil, scale: Int64 = 1000
-  ) throws -> CaseRecord {
-    let (placement, counters) = try traffic(steps: steps)
-    return CaseRecord(
-      CaseMeasurement(
-        name: "case", placement: placement,
-        options: CaseMeasurement.Options(
-          placement: "contiguous", isFitted: false, replicaChoice: "expert-rr",
-          routing: CaseMeasurement.Routing(topK: 1), wire: "bf16"),
-        block: 0,
-        timeline: timeline(steps: steps, scale: scale), traffic: counters, digest: 0xAB,
-        referenceError: nil, referenceTokens: 0, rowBytes: (dispatch: 100, combine: 200),
-        expertBytes: 1000, weightLayerCount: 1, groupSteps: [steps - 1, 1], stampCost: 30),
-      base: base)
-  }
+  private let fixture = CaseRecordFixture()
 
   @Test("times are reduced over ranks first and over steps last")
   func times() throws {
-    let entry = try record(steps: 8)
+    let entry = try fixture.record(steps: 8)
     #expect(entry.stepUs.median == 90)
     #expect(entry.stepUs.ci95 == [90, 90])
     #expect(entry.phasesUs["expert"]?.max == 60 && entry.phasesUs["expert"]?.mean == 40)
@@ -82,7 +28,7 @@ struct CaseRecordTests {
 
   @Test("waiting is separated from transfer, and the shares add up")
   func shares() throws {
-    let entry = try record(steps: 8)
+    let entry = try fixture.record(steps: 8)
     #expect(entry.combineUs.total == 30)
     #expect(entry.combineUs.wait == 20 && entry.combineUs.transfer == 8)
     #expect(entry.combineUs.selfCopy == 2 && abs(entry.combineUs.error - 0.04) < 1e-12)
@@ -96,7 +42,7 @@ struct CaseRecordTests {
 
   @Test("the late rank is blamed, and efficiencies multiply")
   func attribution() throws {
-    let entry = try record(steps: 8)
+    let entry = try fixture.record(steps: 8)
     #expect(entry.blame.waitingUs == [[0, 0], [40, 0]])
     #expect(abs(entry.blame.causes[1].expertUs - 20) < 1e-9)
     #expect(entry.ranks[0].combineUs.wait == 40 && entry.ranks[1].combineUs.wait == 0)
@@ -109,21 +55,28 @@ struct CaseRecordTests {
 
   @Test("checks, sample groups and percentiles stand in the record")
   func checks() throws {
-    let entry = try record(steps: 8)
+    let entry = try fixture.record(steps: 8)
     #expect(entry.checks.largestGapUs == 0 && entry.checks.causalityViolations == 0)
     #expect(entry.checks.causalityChecks == 16)
     #expect(abs(entry.checks.recordingShare - 19 * 0.03 / 90) < 1e-9)
     #expect(entry.groups.map(\.steps) == [7, 1] && entry.groups[1].medianUs == 90)
     #expect(entry.stepUs.p95 == nil && entry.stepUs.p99 == nil)
-    #expect(try record(steps: 20).stepUs.p95 == 90)
+    #expect(try fixture.record(steps: 20).stepUs.p95 == 90)
   }
 
   @Test("copies and bytes are per step and in both directions")
   func traffic() throws {
-    let entry = try record(steps: 8)
+    let entry = try fixture.record(steps: 8)
     #expect(entry.copies.logical.dispatch == 3 && entry.copies.offRank.combine == 2)
     #expect(entry.bytes.logical.dispatch == 300 && entry.bytes.logical.combine == 600)
-    #expect(entry.bytes.offRank.both == 600 && entry.bytes.offNode.both == 0)
+    // Two rows of 100 bytes out, one of 200 back.
+    #expect(entry.bytes.offRank.both == 400 && entry.bytes.offNode.both == 0)
+    #expect(entry.copies.travelled.dispatch == 2 && entry.copies.travelled.combine == 1)
+    #expect(entry.wireBytes.offRank.both == 412 && entry.wireBytes.offNode.both == 0)
+    #expect(entry.messages.dispatch == 1 && entry.messages.combine == 1)
+    // Dispatch takes 6 us, combine 30 in the mean.
+    #expect(abs(entry.bandwidth.logical - 900.0 / 36 / 1000) < 1e-12)
+    #expect(abs(entry.bandwidth.offRank - 400.0 / 36 / 1000) < 1e-12)
     // Loads 1 and 2: largest over mean is 2 / 1.5.
     #expect(abs(entry.load.maxOverMean - 4.0 / 3) < 1e-12)
     #expect(entry.fanOut.ranks == 1)
@@ -132,52 +85,36 @@ struct CaseRecordTests {
 
   @Test("a case is compared with the first one step by step")
   func ratio() throws {
-    let faster = try record(steps: 8, base: Array(repeating: 100, count: 8))
+    let faster = try fixture.record(steps: 8, base: Array(repeating: 100, count: 8))
     #expect(faster.ratioToFirst?.median == 0.9 && faster.ratioToFirst?.differs == true)
-    let few = try record(steps: 3, base: [90, 90, 90])
+    let few = try fixture.record(steps: 3, base: [90, 90, 90])
     #expect(few.ratioToFirst?.differs == nil && few.stepUs.ci95 == nil)
   }
 
   @Test("the comparison names the fastest case and those that tie with it")
   func verdict() throws {
-    var slow = try record(steps: 8)
+    var slow = try fixture.record(steps: 8)
     slow.name = "slow"
     slow.stepUs.samples = Array(repeating: 120, count: 8)
     slow.stepUs.median = 120
-    var twin = try record(steps: 8, base: Array(repeating: 120, count: 8))
+    var twin = try fixture.record(steps: 8, base: Array(repeating: 120, count: 8))
     twin.name = "twin"
     var fast = twin
     fast.name = "fast"
-    let text = CompareReport(runRecord([slow, fast, twin])).text
+    let text = CompareReport(fixture.runRecord([slow, fast, twin])).text
     #expect(text.contains("Fastest: fast, 90.0 us a step; no difference between it and twin."))
     #expect(text.contains("fast: 25.0 % faster than slow"))
-    var single = try record(steps: 1)
+    var single = try fixture.record(steps: 1)
     single.name = "single"
-    var other = try record(steps: 1, base: [90])
+    var other = try fixture.record(steps: 1, base: [90])
     other.name = "other"
-    let few = CompareReport(runRecord([single, other])).text
+    let few = CompareReport(fixture.runRecord([single, other])).text
     #expect(few.contains("Fastest: single, 90.0 us a step; too few steps to tell it from other."))
-  }
-
-  private func runRecord(_ cases: [CaseRecord]) -> RunRecord {
-    RunRecord(
-      created: "", command: [],
-      environment: RunRecord.Environment(
-        epsim: "", mpi: "", backend: "", isa: "", ranks: 2, nodes: 1, hosts: [],
-        cores: 2, functionalOnly: false, threads: 1, clockErrorUs: 0.04,
-        clocks: [], causality: RunRecord.Causality(checks: 0, violations: 0)),
-      model: RunRecord.Model(
-        name: "", source: "", hiddenSize: 1, expertFfnSize: 1, experts: 2, topK: 1,
-        sharedExperts: 0, layers: [0], dtype: "f32", weights: "shared"),
-      workload: RunRecord.Workload(
-        name: "", kind: "router", tokensPerStep: 3, assignment: "block", fit: "", judged: "",
-        judgedTokens: nil, warmupSteps: 0, measuredSteps: 8, seed: 1),
-      complete: true, groups: [], cases: cases)
   }
 
   @Test("a record survives being written and read")
   func coding() throws {
-    let entry = try record(steps: 8)
+    let entry = try fixture.record(steps: 8)
     let data = try RecordCoding.json(entry)
     let object = try #require(
       try JSONSerialization.jsonObject(with: data) as? [String: Any])
@@ -187,7 +124,7 @@ struct CaseRecordTests {
     #expect(object["combine_wire"] as? String == "f32")
     #expect(object["reference_error"] is NSNull && object["ratio_to_first"] is NSNull)
     // What was written reads back as the same record.
-    let record = runRecord([entry])
+    let record = fixture.runRecord([entry])
     let written = try RecordCoding.json(record)
     #expect(try RecordCoding.json(RecordCoding.record(from: written)) == written)
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: tests of samples as a file, of adding launches to them, and against hostile bytes.
 
+import CostModel
 import Foundation
 import MoE
 import Reporting
@@ -35,7 +36,10 @@ import Workloads
     }
     return CaseSamples(
       caseIndex: index, block: block, timeline: timeline,
-      traffic: (0..<steps).map { [$0, index, block, Int(seed)] }, digest: 0xFEDC_BA98_7654_3210,
+      traffic: (0..<steps).map { [$0, index, block, Int(seed)] },
+      volumes: (0..<steps).map { step in
+        ExchangeVolume(values: (0..<10).map { 100 * step + Int(seed) + 9 - $0 })
+      }, digest: 0xFEDC_BA98_7654_3210,
       referenceError: error, referenceTokens: error == nil ? 0 : 16)
   }
 
@@ -186,6 +190,10 @@ import Workloads
     try expectRefused("unequal groups within a block") { $0.cases[1].groupSteps = [2, 2] }
     try expectRefused("more groups than there are") { $0.cases[1].groupSteps = [3, 1, 0] }
     try expectRefused("a case without its base") { $0.cases.removeFirst() }
+    try expectRefused("a step without its volume") { $0.cases[1].volumes.removeLast() }
+    try expectRefused("more rows off the node than off the rank") {
+      $0.cases[0].volumes[1].dispatch.offNodeRows = $0.cases[0].volumes[1].dispatch.rows + 1
+    }
     try expectRefused("a block without its base") { $0.cases[1].block = 1 }
     for number in [-1, Int.min] {
       try expectRefused("case \(number)") { $0.cases[1].caseIndex = number }
@@ -193,6 +201,7 @@ import Workloads
     for number in [-1, Int.min, .max] {
       try expectRefused("block \(number)") { $0.cases[1].block = number }
       try expectRefused("traffic \(number)") { $0.cases[1].traffic[2][1] = number }
+      try expectRefused("bytes \(number)") { $0.cases[1].volumes[2].combine.bytes = number }
     }
   }
 
@@ -234,7 +243,7 @@ import Workloads
     func rewritten(_ old: String, _ new: String) throws -> [UInt8] {
       try self.rewritten(bytes, old, new)
     }
-    expectRefused(try rewritten("epsim-samples/1", "epsim-samples/2"), "schema")
+    expectRefused(try rewritten("epsim-samples/2", "epsim-samples/1"), "schema")
     for huge in ["1e300", "-1", "9223372036854775807", "99999999999999999999", "null", "[]"] {
       for key in ["layers\" : 2", "block\" : 0", "rounds\" : 2"] {
         let name = key.prefix { $0 != "\"" }

@@ -5,6 +5,9 @@ internal import CostModel
 internal import Kernels
 
 extension ExchangeScheme {
+  /// Whether its exchanges know when the rows of each partner were complete.
+  var tellsPartners: Bool { transport == .pointToPoint && dedup != .node && chunks == 1 }
+
   /// [R] the rank that takes in the copies for each rank; nil where every assignment has a row of
   /// its own.
   func targetOfRank(seenFrom rank: Int, _ topology: Topology) -> [Int]? {

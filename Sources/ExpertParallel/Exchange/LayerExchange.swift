@@ -46,10 +46,16 @@ protocol LayerExchange: AnyObject {
   ) throws
   /// Copies the results of this rank's own rows. Local.
   func copyOwnResults()
+  /// Hands over when each partner's rows were complete, where the engine knows it. Local.
+  func recordCompletions(_ way: Phase.Exchange, into recorder: inout SpanRecorder)
   /// What the tokens add up. Local.
   ///
   /// - Parameter weights: [T, topK] those of the decision.
   func returned(weights: UnsafePointer<Float>, topK: Int) -> ReturnedRows
+}
+
+extension LayerExchange {
+  func recordCompletions(_ way: Phase.Exchange, into recorder: inout SpanRecorder) {}
 }
 
 /// What an engine is made for.

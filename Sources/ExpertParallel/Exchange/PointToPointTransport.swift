@@ -9,12 +9,9 @@ internal import Timing
 ///
 /// Up to 64 ranks all messages are under way at once; beyond, a window of 32 partners.
 final class PointToPointTransport: RowTransport {
-  /// When the last message to or from each rank was complete in the last exchange, nanoseconds;
-  /// 0 where there was none.
-  let completions: UnsafeMutableBufferPointer<Int64>
-  /// The longest that a completed message of the last exchange can have gone unnoticed, nanoseconds.
-  private(set) var pollGap: Int64 = 0
+  var partnerTimes: PartnerTimes? { times }
 
+  private let times: PartnerTimes
   private let requests: RequestSet
   private let window: Int
   private let peerOfSlot: UnsafeMutableBufferPointer<Int32>
@@ -22,22 +19,18 @@ final class PointToPointTransport: RowTransport {
   init(rankCount: Int) {
     window = rankCount <= 64 ? rankCount : 32
     requests = RequestSet(capacity: 2 * window)
-    completions = .zeroed(rankCount)
+    times = PartnerTimes(rankCount: rankCount)
     peerOfSlot = .zeroed(requests.capacity)
   }
 
-  deinit {
-    completions.deallocate()
-    peerOfSlot.deallocate()
-  }
+  deinit { peerOfSlot.deallocate() }
 
   func exchange(
     _ way: Phase.Exchange, rows: UnsafeRawPointer, _ sends: Partition,
     into result: UnsafeMutableRawPointer, _ receives: Partition, row: borrowing RowDatatype,
     on comm: borrowing Communicator
   ) throws(MPIError) {
-    completions.update(repeating: 0)
-    pollGap = 0
+    times.clear()
     var left = MonotonicClock.now()
     for distance in 1..<max(1, comm.size) {
       // Room for a message each way.
@@ -60,13 +53,17 @@ final class PointToPointTransport: RowTransport {
       }
     }
     while requests.pendingCount > 0 { try collect(since: &left) }
+    // A message that was only sent may be complete before its receiver is there.
+    for peer in receives.counts.indices where receives.counts[peer] == 0 {
+      times.completions[peer] = 0
+    }
   }
 
   /// Waits until a message is complete, and stamps it.
   private func collect(since left: inout Int64) throws(MPIError) {
-    pollGap = max(pollGap, MonotonicClock.now() - left)
+    times.pollGap = max(times.pollGap, MonotonicClock.now() - left)
     try requests.waitSome { slot in
-      completions[Int(peerOfSlot[slot])] = MonotonicClock.now()
+      times.completions[Int(peerOfSlot[slot])] = MonotonicClock.now()
     }
     left = MonotonicClock.now()
   }

@@ -21,6 +21,8 @@ final class RankExchange: LayerExchange {
   private var plan: DispatchPlan?
   private var arrivals: Partition
   private var returns: Partition
+  /// When every rank had told its counts.
+  private var counted: Int64 = 0
   private var remoteSends: Partition
   private var remoteReceives: Partition
   private var remoteReturns: Partition
@@ -61,6 +63,7 @@ final class RankExchange: LayerExchange {
     ) { peer in
       Announcement(rows: plan.sendPartition.counts[peer], units: units.counts[peer])
     }
+    counted = MonotonicClock.now()
     try arrivals.setCounts(UnsafeBufferPointer(arrived.counts.unitsPerSource))
     arrived.place()
     try setting.requireRoom(forRows: arrived.rowCount, layer: layer)
@@ -125,6 +128,16 @@ final class RankExchange: LayerExchange {
       .copyMemory(
         from: setting.buffers.returnRows + own.lowerBound * setting.resultBytes,
         byteCount: own.count * setting.resultBytes)
+  }
+
+  func recordCompletions(_ way: Phase.Exchange, into recorder: inout SpanRecorder) {
+    guard let times = transport.partnerTimes else { return }
+    for (peer, time) in times.completions.enumerated() where peer != setting.rank {
+      // Dispatch hears of every rank by its counts.
+      let completed = way == .dispatch ? max(counted, time) : time
+      if completed > 0 { recorder.record(partner: peer, of: way, completed: completed) }
+    }
+    recorder.record(pollGap: times.pollGap, of: way)
   }
 
   func returned(weights: UnsafePointer<Float>, topK: Int) -> ReturnedRows {

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: the options that say how rows travel.
+
+internal import CostModel
+internal import ExpertParallel
+internal import Kernels
+internal import MoE
+
+extension CaseKnob {
+  /// How rows travel to the experts and back.
+  static var exchanging: [CaseKnob] {
+    [
+      CaseKnob(
+        name: "dedup", text: \.execution?.dedup,
+        set: { $0.dedup = try CaseSpec.value(Dedup.self, $1, "dedup") },
+        word: \.dedup.rawValue),
+      CaseKnob(
+        name: "transport", text: \.execution?.transport,
+        set: { $0.transport = try CaseSpec.value(Transport.self, $1, "transport") },
+        word: \.transport.rawValue),
+      CaseKnob(
+        name: "wire", text: \.execution?.wire,
+        set: { $0.wire = try CaseSpec.value(WireFormat.self, $1, "wire") },
+        word: { $0.wire?.rawValue ?? "default" }),
+      CaseKnob(
+        name: "combine", text: \.execution?.combine,
+        set: { $0.combine = try CaseSpec.value(CombineRule.self, $1, "combine") },
+        word: \.combine.rawValue),
+      CaseKnob(
+        name: "combine-wire", text: \.execution?.combineWire,
+        set: { $0.combineWire = try CaseSpec.value(ElementType.self, $1, "combine-wire") },
+        word: \.combineWire.rawValue),
+      CaseKnob(
+        name: "chunks", text: \.execution?.chunks,
+        set: {
+          guard let chunks = Int($1), (1...ExchangeScheme.chunkLimit).contains(chunks) else {
+            throw InputError("--chunks \($1), accepted are 1 to \(ExchangeScheme.chunkLimit)")
+          }
+          $0.chunks = chunks
+        }, word: { "\($0.chunks)" }),
+    ]
+  }
+}
+
+extension CaseSpec {
+  /// How rows travel.
+  /// - Parameter wire: the format to the experts where the case names none.
+  func exchange(defaultWire wire: WireFormat) -> ExchangeScheme {
+    ExchangeScheme(
+      dedup: dedup, transport: transport, wire: self.wire ?? wire, combine: combine,
+      combineWire: combineWire, chunks: chunks)
+  }
+
+  /// Why the options of the exchange do not go together; nil where they do.
+  var contradiction: String? { exchange(defaultWire: .f32).contradiction }
+
+  /// The cases whose exchange is possible, and a remark on those that are left out.
+  ///
+  /// - Throws: ``InputError`` where none is left.
+  static func withoutContradictions(
+    _ product: [CaseSpec]
+  ) throws -> (cases: [CaseSpec], remark: String?) {
+    let reasons = product.compactMap(\.contradiction)
+    guard let first = reasons.first else { return (product, nil) }
+    guard reasons.count < product.count else {
+      throw InputError(
+        product.count == 1 ? first : "none of \(product.count) cases can run: \(first)")
+    }
+    return (
+      product.filter { $0.contradiction == nil },
+      "left out are \(reasons.count) of \(product.count) cases, whose options do not go "
+        + "together: \(first)"
+    )
+  }
+}

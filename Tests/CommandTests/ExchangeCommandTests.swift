@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: tests of the options that say how rows travel, as a person uses them.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("Exchange options", .serialized)
+struct ExchangeCommandTests {
+  /// A run so small that it only shows what the options make of it.
+  private static let small = [
+    "--workload", "uniform", "--layers", "1", "--tokens", "16", "--steps", "1", "--warmup", "0",
+    "--output", "-", "--json",
+  ]
+
+  private func cases(_ outcome: Command) throws -> [[String: Any]] {
+    try #require(outcome.exitCode == 0, "\(outcome.error)")
+    let record = try #require(try Tool.json(outcome) as? [String: Any])
+    return try #require(record["cases"] as? [[String: Any]])
+  }
+
+  private func expectRefusal(_ arguments: [String], _ part: String) throws {
+    let outcome = try Command.run(Tool.path, arguments)
+    #expect(outcome.exitCode == 2, "\(arguments): \(outcome.error)")
+    #expect(outcome.output == "")
+    #expect(outcome.error.split(separator: "\n").count == 1, "\(outcome.error)")
+    #expect(outcome.error.hasPrefix("epsim: ") && outcome.error.contains(part), "\(outcome.error)")
+  }
+
+  @Test(
+    "values that no exchange has are refused",
+    arguments: [
+      ("--dedup", "expert", "accepted are none, rank, node"),
+      ("--dedup", "auto", "--dedup auto is unknown"),
+      ("--transport", "shm", "accepted are alltoallv, p2p, shm+alltoallv, shm+p2p, padded"),
+      ("--wire", "fp4", "accepted are f32, bf16, fp8"),
+      ("--combine", "sum", "accepted are exact, pre-reduced"),
+      ("--combine-wire", "fp8", "accepted are f32, bf16"),
+      ("--chunks", "0", "--chunks 0, accepted are 1 to 64"),
+      ("--chunks", "65", "--chunks 65, accepted"), ("--chunks", "2.5", "--chunks 2.5"),
+      ("--chunks", "99999999999999999999", "accepted are 1 to 64"),
+      ("--transport", "p2p,", "empty entry"),
+    ])
+  func values(option: String, value: String, part: String) throws {
+    try expectRefusal(["run", option, value], part)
+  }
+
+  @Test(
+    "values that do not go together are refused in one sentence",
+    arguments: [
+      ("--combine pre-reduced", "--combine pre-reduced"),
+      ("--transport allgather --dedup rank", "--transport allgather"),
+      ("--transport allgather --combine-wire bf16", "--transport allgather"),
+      ("--transport padded --dedup node", "--transport padded"),
+      ("--chunks 2 --dedup node", "--chunks 2"),
+      ("--chunks 4 --transport shm+p2p", "--chunks 4"),
+      ("--case chunks=2,dedup=node", "--case chunks=2,dedup=node: --chunks 2"),
+      ("--dedup node,rank --transport allgather", "none of 2 cases can run"),
+    ])
+  func contradictions(options: String, part: String) throws {
+    try expectRefusal(["compare"] + options.split(separator: " ").map(String.init), part)
+  }
+
+  @Test("an option of the exchange belongs to commands that run")
+  func commands() throws {
+    try expectRefusal(["traffic", "--workload", "uniform", "--dedup", "rank"], "--dedup")
+    try expectRefusal(["traffic", "--case", "transport=p2p"], "transport is not an option")
+  }
+
+  @Test("lists leave out what does not go together, with one note")
+  func lists() throws {
+    let outcome = try Command.run(
+      "scripts/launch",
+      ["-n", "2", "--timeout", "60", "--", Tool.path, "compare"] + Self.small
+        + ["--chunks", "1,2", "--transport", "alltoallv,shm+p2p", "--dedup", "node,none"]
+        + ["--compute", "none"])
+    let notes = outcome.error.split(separator: "\n").filter { $0.hasPrefix("left out") }
+    #expect(notes.count == 1, "\(outcome.error)")
+    #expect(notes.first?.contains("left out are 3 of 8 cases") == true, "\(outcome.error)")
+    #expect(notes.first?.contains("--chunks 2 overlaps messages") == true, "\(outcome.error)")
+  }
+
+  @Test("every option stands in the record and in the names of cases")
+  func names() throws {
+    let lists = [
+      "--case", "dedup=none,transport=alltoallv", "--case", "wire=f32,combine-wire=f32",
+    ]
+    let listed = try cases(Command.run(Tool.path, ["compare"] + Self.small + lists))
+    #expect(listed.map { $0["name"] as? String } == ["default", "f32"])
+    let entry = listed[1]
+    #expect(entry["dedup"] as? String == "none" && entry["transport"] as? String == "alltoallv")
+    #expect(entry["wire"] as? String == "f32" && entry["combine"] as? String == "exact")
+    #expect(entry["combine_wire"] as? String == "f32" && entry["chunks"] as? Int == 1)
+    let bandwidth = try #require(entry["bandwidth"] as? [String: Double])
+    #expect(try #require(bandwidth["logical"]) > 0 && bandwidth["off_rank"] == 0)
+  }
+
+  @Test("bytes on the wire are those of the rows that left")
+  func bytes() throws {
+    let outcome = try Command.run(
+      "scripts/launch",
+      ["-n", "2", "--timeout", "60", "--", Tool.path, "compare"] + Self.small
+        + ["--wire", "f32,bf16"])
+    let (wide, narrow) = (try cases(outcome)[0], try cases(outcome)[1])
+    func figure(_ entry: [String: Any], _ key: String, _ part: String) throws -> [String: Double] {
+      try #require((entry[key] as? [String: Any])?[part] as? [String: Double], "\(key).\(part)")
+    }
+    // tiny has rows of 64 values; results return in f32.
+    let rows = try figure(wide, "copies", "travelled")
+    #expect(try rows == figure(wide, "copies", "off_rank") && rows["dispatch"]! > 0)
+    #expect(try figure(wide, "wire_bytes", "off_rank") == rows.mapValues { $0 * 256 })
+    let bytes = try figure(narrow, "wire_bytes", "off_rank")
+    #expect(bytes["dispatch"] == rows["dispatch"]! * 128)
+    #expect(bytes["combine"] == rows["combine"]! * 256)
+    let messages = try #require(wide["messages"] as? [String: Double])
+    #expect(messages == ["dispatch": 2, "combine": 2])
+  }
+
+  @Test("a file gives them as the command line does")
+  func file() throws {
+    let folder = try TemporaryFolder()
+    let yaml = """
+      workload: uniform
+      layers: 1
+      tokens: 16
+      steps: 1
+      warmup: 0
+      output: "-"
+      json: true
+      dedup: none
+      transport: alltoallv
+      combine_wire: f32
+      chunks: 1
+      wire: [f32, bf16]
+      """
+    let path = try folder.write(Data(yaml.utf8), "run.yaml")
+    let listed = try cases(Tool.run("compare", "--config", path))
+    #expect(listed.map { $0["wire"] as? String } == ["f32", "bf16"])
+    let wrong = try folder.write(Data((yaml + "\ncombine: pre-reduced").utf8), "wrong.yaml")
+    try expectRefusal(["compare", "--config", wrong], "none of 2 cases can run")
+  }
+}
