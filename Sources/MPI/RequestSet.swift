@@ -116,15 +116,11 @@ public final class RequestSet {
 
   /// Waits until every operation has completed; all slots are free then. Allocates nothing.
   ///
-  /// Local. Source: MPI 3.1 section 3.7.5 (MPI_Waitall).
+  /// By MPI_Waitsome: the MPI_Waitall of Open MPI 4.1 spins for ever where an operation fails while
+  /// it waits.
+  /// Local. Source: MPI 3.1 section 3.7.5.
   public func waitAll() throws(MPIError) {
-    guard pendingCount > 0 else { return }
-    precondition(!isReporting, "a wait inside the report of another")
-    // int MPI_Waitall(int count, MPI_Request array_of_requests[],
-    //                 MPI_Status array_of_statuses[])
-    let code = cmpi_waitall(Int32(end), requests, statuses)
-    try check("MPI_Waitall", code, completed: Int32(end))
-    for slot in 0..<end where isPending[slot] { free(slot) }
+    while pendingCount > 0 { try waitSome { _ in } }
   }
 
   /// Takes the lowest free slot for what `body` starts, and keeps it where that succeeds.
