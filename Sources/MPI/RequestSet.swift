@@ -83,7 +83,7 @@ public final class RequestSet {
     // int MPI_Testsome(int incount, MPI_Request array_of_requests[], int *outcount,
     //                  int array_of_indices[], MPI_Status array_of_statuses[])
     let code = cmpi_testsome(Int32(end), requests, &count, indices, statuses)
-    try check("MPI_Testsome", code, completed: count)
+    try checkSome("MPI_Testsome", code, count)
     report(count, body)
   }
 
@@ -97,7 +97,7 @@ public final class RequestSet {
     // int MPI_Waitsome(int incount, MPI_Request array_of_requests[], int *outcount,
     //                  int array_of_indices[], MPI_Status array_of_statuses[])
     let code = cmpi_waitsome(Int32(end), requests, &count, indices, statuses)
-    try check("MPI_Waitsome", code, completed: count)
+    try checkSome("MPI_Waitsome", code, count)
     report(count, body)
   }
 
@@ -109,7 +109,7 @@ public final class RequestSet {
     precondition(!isReporting, "a test inside the report of another")
     var flag: Int32 = 0
     // int MPI_Test(MPI_Request *request, int *flag, MPI_Status *status)
-    try MPI.check("MPI_Test", MPI_Test(&requests[slot].handle, &flag, statuses))
+    try check("MPI_Test", MPI_Test(&requests[slot].handle, &flag, statuses))
     if flag != 0 { free(slot) }
     return flag != 0
   }
@@ -161,8 +161,8 @@ public final class RequestSet {
   }
 
   /// Throws the error of the operation where the library says only that one of several failed.
-  private func check(
-    _ function: StaticString, _ code: Int32, completed count: Int32
+  private func checkSome(
+    _ function: StaticString, _ code: Int32, _ count: Int32
   ) throws(MPIError) {
     guard code != MPI_SUCCESS else { return }
     let failed = (0..<max(0, Int(count))).lazy.map { self.statuses[$0].MPI_ERROR }
