@@ -30,7 +30,7 @@ extension RequestSet {
   ///
   /// Shapes: `rows` [count, row.byteCount] bytes, of the operation until the slot is reported.
   /// MPI does not say where fewer rows arrive: counts must be known. More are MPI_ERR_TRUNCATE when
-  /// the operation completes.
+  /// the operation completes; Open MPI 4.1 cuts a message to oneself without a word.
   /// Local, paired with a send of the same tag on `source`. Otherwise as
   /// ``startSend(rows:count:row:to:tag:on:)``.
   /// Source: MPI 3.1 section 3.7.2 (MPI_Irecv).

@@ -83,7 +83,7 @@ public final class RequestSet {
     // int MPI_Testsome(int incount, MPI_Request array_of_requests[], int *outcount,
     //                  int array_of_indices[], MPI_Status array_of_statuses[])
     let code = cmpi_testsome(Int32(end), requests, &count, indices, statuses)
-    try check("MPI_Testsome", code, completed: count)
+    try checkSome("MPI_Testsome", code, count)
     report(count, body)
   }
 
@@ -97,7 +97,7 @@ public final class RequestSet {
     // int MPI_Waitsome(int incount, MPI_Request array_of_requests[], int *outcount,
     //                  int array_of_indices[], MPI_Status array_of_statuses[])
     let code = cmpi_waitsome(Int32(end), requests, &count, indices, statuses)
-    try check("MPI_Waitsome", code, completed: count)
+    try checkSome("MPI_Waitsome", code, count)
     report(count, body)
   }
 
@@ -109,22 +109,18 @@ public final class RequestSet {
     precondition(!isReporting, "a test inside the report of another")
     var flag: Int32 = 0
     // int MPI_Test(MPI_Request *request, int *flag, MPI_Status *status)
-    try MPI.check("MPI_Test", MPI_Test(&requests[slot].handle, &flag, statuses))
+    try check("MPI_Test", MPI_Test(&requests[slot].handle, &flag, statuses))
     if flag != 0 { free(slot) }
     return flag != 0
   }
 
   /// Waits until every operation has completed; all slots are free then. Allocates nothing.
   ///
-  /// Local. Source: MPI 3.1 section 3.7.5 (MPI_Waitall).
+  /// By MPI_Waitsome: the MPI_Waitall of Open MPI 4.1 spins for ever where an operation fails while
+  /// it waits.
+  /// Local. Source: MPI 3.1 section 3.7.5.
   public func waitAll() throws(MPIError) {
-    guard pendingCount > 0 else { return }
-    precondition(!isReporting, "a wait inside the report of another")
-    // int MPI_Waitall(int count, MPI_Request array_of_requests[],
-    //                 MPI_Status array_of_statuses[])
-    let code = cmpi_waitall(Int32(end), requests, statuses)
-    try check("MPI_Waitall", code, completed: Int32(end))
-    for slot in 0..<end where isPending[slot] { free(slot) }
+    while pendingCount > 0 { try waitSome { _ in } }
   }
 
   /// Takes the lowest free slot for what `body` starts, and keeps it where that succeeds.
@@ -165,8 +161,8 @@ public final class RequestSet {
   }
 
   /// Throws the error of the operation where the library says only that one of several failed.
-  private func check(
-    _ function: StaticString, _ code: Int32, completed count: Int32
+  private func checkSome(
+    _ function: StaticString, _ code: Int32, _ count: Int32
   ) throws(MPIError) {
     guard code != MPI_SUCCESS else { return }
     let failed = (0..<max(0, Int(count))).lazy.map { self.statuses[$0].MPI_ERROR }

@@ -277,6 +277,87 @@ static void check_point_to_point(void) {
   free(mine), free(theirs);
 }
 
+/* Requests in boxes, completed some at a time: every one exactly once. */
+static void check_boxed_requests(void) {
+  int count = 2 * size, completed = 0;
+  cmpi_request *requests = allocate((size_t)count * sizeof *requests);
+  MPI_Status *statuses = allocate((size_t)count * sizeof *statuses);
+  int *indices = allocate((size_t)count * sizeof *indices);
+  int *seen = allocate((size_t)count * sizeof *seen);
+  int32_t *values = allocate((size_t)count * sizeof *values);
+  for (int pass = 0; pass < 2; pass++) {
+    completed = 0;
+    for (int r = 0; r < size; r++) {
+      seen[r] = seen[size + r] = 0;
+      values[r] = -1, values[size + r] = rank * 100 + r;
+      CALL(MPI_Irecv(&values[r], 1, cmpi_int32_t(), r, 7, world.handle, &requests[r].handle));
+    }
+    for (int r = 0; r < size; r++) {
+      CALL(MPI_Isend(&values[size + r], 1, cmpi_int32_t(), r, 7, world.handle,
+                     &requests[size + r].handle));
+    }
+    while (completed < count) {
+      int done = -1;
+      CALL((pass == 0 ? cmpi_testsome : cmpi_waitsome)(count, requests, &done, indices, statuses));
+      EXPECT(done >= pass && done <= count);
+      for (int i = 0; i < done; i++) seen[indices[i]]++;
+      completed += done;
+    }
+    for (int r = 0; r < size; r++) {
+      EXPECT(values[r] == r * 100 + rank && seen[r] == 1 && seen[size + r] == 1);
+      EXPECT(requests[r].handle == cmpi_request_null());
+    }
+  }
+  free(requests), free(statuses), free(indices), free(seen), free(values);
+}
+
+/* A shared window of unequal parts, touched first by the owner, and flags in it. */
+static void check_shared_window(void) {
+  cmpi_comm node = {cmpi_comm_null()};
+  cmpi_window window = {cmpi_win_null()};
+  cmpi_info info = {cmpi_info_null()};
+  int members = 0, own = 0, unit = 0;
+  EXPECT(cmpi_page_bytes() >= 512 && (cmpi_page_bytes() & (cmpi_page_bytes() - 1)) == 0);
+  EXPECT(cmpi_shared_bytes_free() >= -1);
+  EXPECT(cmpi_first_touch(NULL, 0));
+  CALL(MPI_Comm_split_type(
+      world.handle, MPI_COMM_TYPE_SHARED, rank, cmpi_info_null(), &node.handle));
+  CALL(MPI_Comm_size(node.handle, &members));
+  CALL(MPI_Comm_rank(node.handle, &own));
+  CALL(MPI_Info_create(&info.handle));
+  CALL(MPI_Info_set(info.handle, "alloc_shared_noncontig", "true"));
+  size_t bytes = 10000 * (size_t)own + 128;
+  void *base = NULL;
+  CALL(MPI_Win_allocate_shared(
+      (MPI_Aint)bytes, 1, info.handle, node.handle, &base, &window.handle));
+  CALL(MPI_Info_free(&info.handle));
+  CALL(MPI_Win_lock_all(MPI_MODE_NOCHECK, window.handle));
+  memset(base, 0x5a, bytes);
+  EXPECT(cmpi_first_touch(base, bytes));
+  for (size_t i = 0; i < bytes; i++) EXPECT(((unsigned char *)base)[i] == 0);
+  CALL(MPI_Barrier(node.handle));
+
+  /* A token goes around: word 0 is the flag, word 1 what it announces. */
+  int64_t *mine = base, *theirs = NULL;
+  MPI_Aint part = 0;
+  CALL(MPI_Win_shared_query(
+      window.handle, (own + members - 1) % members, &part, &unit, (void *)&theirs));
+  for (int64_t round = 1; round <= 100; round++) {
+    if (own == 0) mine[1] = round * 7, cmpi_store_release(mine, round);
+    while (!cmpi_spin_until(theirs, round, 100)) cmpi_yield();
+    EXPECT(theirs[1] == round * 7);
+    if (own != 0) mine[1] = round * 7, cmpi_store_release(mine, round);
+    /* Rank 0 must not go on before its right neighbour has read. */
+    CALL(MPI_Barrier(node.handle));
+  }
+  EXPECT(cmpi_load_acquire(mine) == 100);
+  EXPECT(!cmpi_spin_until(mine, 101, 10) && cmpi_spin_until(mine, 100, 1));
+  EXPECT(!cmpi_spin_until(mine, 1, 0));
+  CALL(MPI_Win_unlock_all(window.handle));
+  CALL(MPI_Win_free(&window.handle));
+  CALL(MPI_Comm_free(&node.handle));
+}
+
 /* Window, with the two operations that only windows take. */
 static void check_window(void) {
   int32_t *shelf = allocate(sizeof *shelf), value = rank, old = -1;
@@ -359,7 +440,9 @@ int main(void) {
   check_gathers();
   check_communicators();
   check_point_to_point();
+  check_boxed_requests();
   check_window();
+  check_shared_window();
   check_errors();
   check_the_rest();
   CALL(MPI_Allreduce(cmpi_in_place(), &failures, 1, cmpi_int(), cmpi_sum(), world.handle));

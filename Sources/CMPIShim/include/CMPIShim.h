@@ -126,9 +126,6 @@ static inline int cmpi_waitsome(
     int count, cmpi_request *requests, int *done, int *indices, MPI_Status *statuses) {
   return MPI_Waitsome(count, (MPI_Request *)requests, done, indices, statuses);
 }
-static inline int cmpi_waitall(int count, cmpi_request *requests, MPI_Status *statuses) {
-  return MPI_Waitall(count, (MPI_Request *)requests, statuses);
-}
 
 /* Words of shared memory: Swift imports no atomic C types. */
 static inline void cmpi_store_release(int64_t *word, int64_t value) {
