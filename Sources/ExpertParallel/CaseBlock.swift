@@ -15,7 +15,7 @@ final class CaseBlock {
   /// - Throws: an agreed error on every rank.
   init(
     number: Int, caseIndices: [Int], configuration: RunConfiguration, shard: ExpertShard,
-    buffers: LayerBuffers, bounds: RowBounds, barrierCost: Int64, heartbeat: Heartbeat,
+    buffers: LayerBuffers, space: NodeSpace?, bounds: RowBounds, barrierCost: Int64, heartbeat: Heartbeat,
     on comm: borrowing Communicator
   ) throws {
     self.configuration = configuration
@@ -28,7 +28,7 @@ final class CaseBlock {
       return try caseIndices.map { index in
         let runner = try CaseRunner(
           caseIndex: index, configuration: configuration, rank: rank, shard: shard,
-          buffers: buffers, bounds: bounds, heartbeat: heartbeat)
+          buffers: buffers, space: space, bounds: bounds, heartbeat: heartbeat)
         let collector = CaseCollector(
           runner.runCase, block: number, layout: runner.recorder.layout,
           barrierCost: barrierCost)

@@ -26,7 +26,7 @@ final class CaseRunner {
 
   init(
     caseIndex: Int, configuration: RunConfiguration, rank: Int, shard: ExpertShard,
-    buffers: LayerBuffers, bounds: RowBounds, heartbeat: Heartbeat
+    buffers: LayerBuffers, space: NodeSpace?, bounds: RowBounds, heartbeat: Heartbeat
   ) throws {
     let runCase = configuration.cases[caseIndex]
     self.runCase = runCase
@@ -41,7 +41,7 @@ final class CaseRunner {
       scheme: runCase.exchange, topology: configuration.topology,
       slotOffsets: runCase.placement.slotOffsets, rank: rank,
       hidden: configuration.model.hiddenSize, elementType: configuration.elementType,
-      choiceWidth: routing.choiceWidth, bounds: bounds, buffers: buffers
+      choiceWidth: routing.choiceWidth, bounds: bounds, buffers: buffers, space: space
     ).engine()
     self.exchange = exchange
     let assignments = configuration.tokenCapacity(rank: rank) * routing.choiceWidth

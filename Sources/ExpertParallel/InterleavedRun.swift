@@ -44,7 +44,8 @@ public struct InterleavedRun {
     let memory = try RunMemory(configuration, on: comm)
     let blocks = try memory.blocks(on: comm)
     let shard = try comm.agree { try ExpertShard(configuration, context: context) }
-    let buffers = LayerBuffers(memory.bufferSizes)
+    let space = try memory.sharedSpace(on: comm)
+    let buffers = LayerBuffers(memory.bufferSizes, space: space)
     let inputs = StepInputs(configuration, rank: comm.rank)
     let clocks = try RunClocks(on: comm, heartbeat: heartbeat)
     let barrierCost =
@@ -71,7 +72,7 @@ public struct InterleavedRun {
     for (number, caseIndices) in blocks.enumerated() where !schedules[number].rounds.isEmpty {
       let block = try CaseBlock(
         number: number, caseIndices: caseIndices, configuration: configuration, shard: shard,
-        buffers: buffers, bounds: memory.bufferSizes.bounds, barrierCost: barrierCost,
+        buffers: buffers, space: space, bounds: memory.bufferSizes.bounds, barrierCost: barrierCost,
         heartbeat: heartbeat, on: comm)
       collectors += block.collectors
       for round in schedules[number].rounds {

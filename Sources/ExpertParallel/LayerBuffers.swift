@@ -36,6 +36,8 @@ final class LayerBuffers {
   let fannedOutRows: UnsafeMutableRawPointer
 
   private let allocations: [UnsafeMutableRawPointer]
+  /// Holds the buffers that the node shares.
+  private let space: NodeSpace?
 
   /// The sizes that decide how much memory is needed.
   struct Sizes {
@@ -59,35 +61,62 @@ final class LayerBuffers {
       ]
     }
 
+    /// Bytes of each ``SharedBuffer``.
+    var sharedByteCounts: [Int] {
+      let bytes = byteCounts
+      return SharedBuffer.allCases.map { bytes[LayerBuffers.index(of: $0)] + 64 }
+    }
+
     /// Bytes of all buffers.
     var totalBytes: Int { byteCounts.reduce(0, +) }
   }
 
-  init(_ sizes: Sizes) {
-    allocations = sizes.byteCounts.map { bytes in
+  /// Place of a shared buffer in the order of the properties.
+  private static func index(of buffer: SharedBuffer) -> Int {
+    switch buffer {
+    case .grouped: 7
+    case .received: 6
+    case .combined: 10
+    case .fannedOut: 12
+    }
+  }
+
+  /// - Parameter space: holds the buffers that ranks of the node write into; nil where none do.
+  init(_ sizes: Sizes, space: NodeSpace? = nil) {
+    self.space = space
+    let isShared = Set(space == nil ? [] : SharedBuffer.allCases.map(Self.index))
+    var memories = sizes.byteCounts.enumerated().map { index, bytes in
+      // Those that the node shares are replaced below.
+      let bytes = isShared.contains(index) ? 0 : bytes
       // A cache line of slack keeps empty buffers valid pointers.
       let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes + 64, alignment: 64)
       // Touch every page now: a page fault must not fall into a span.
       memory.initializeMemory(as: UInt8.self, repeating: 0, count: bytes + 64)
       return memory
     }
-    let allocations = self.allocations
+    allocations = memories
+    if let space {
+      for buffer in SharedBuffer.allCases {
+        memories[Self.index(of: buffer)] = space.buffer(buffer, ofPlace: space.place)
+      }
+    }
+    let buffers = memories
     func floats(_ index: Int) -> UnsafeMutablePointer<Float> {
-      allocations[index].assumingMemoryBound(to: Float.self)
+      buffers[index].assumingMemoryBound(to: Float.self)
     }
     activations = floats(0)
     normalised = floats(1)
-    sharedInput = allocations[2]
+    sharedInput = buffers[2]
     sharedOutput = floats(3)
     logits = floats(4)
-    sendRows = allocations[5]
-    receivedRows = allocations[6]
-    groupedRows = allocations[7]
+    sendRows = buffers[5]
+    receivedRows = buffers[6]
+    groupedRows = buffers[7]
     expertOutput = floats(8)
-    returnRows = allocations[9]
-    combinedRows = allocations[10]
-    forwardedRows = allocations[11]
-    fannedOutRows = allocations[12]
+    returnRows = buffers[9]
+    combinedRows = buffers[10]
+    forwardedRows = buffers[11]
+    fannedOutRows = buffers[12]
   }
 
   deinit {

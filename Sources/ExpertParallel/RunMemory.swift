@@ -60,6 +60,17 @@ struct RunMemory {
       elementBytes: configuration.elementType.byteCount)
   }
 
+  /// The memory that the ranks of this node share; nil where no case needs it. Collective.
+  func sharedSpace(on comm: borrowing Communicator) throws -> NodeSpace? {
+    guard configuration.cases.contains(where: \.exchange.transport.sharesMemory) else {
+      return nil
+    }
+    return try NodeSpace(
+      sizes: bufferSizes.sharedByteCounts,
+      slotCount: configuration.cases.map(\.placement.slotCount).max() ?? 0,
+      topology: configuration.topology, on: comm)
+  }
+
   /// Room for what travels in any case.
   private static func space(
     _ configuration: RunConfiguration, bounds: RowBounds, rank: Int

@@ -59,10 +59,17 @@ public struct Partition: Equatable, Sendable {
   /// Allocates nothing. ``total`` stays that of the other: the parts reach as far.
   /// - Precondition: as many peers.
   public mutating func copyParts(of other: Partition, leavingOut peer: Int) {
+    copyParts(of: other) { $0 != peer }
+  }
+
+  /// Takes the parts of some peers of another partition, where they lie; the rest are empty.
+  ///
+  /// As ``copyParts(of:leavingOut:)``.
+  public mutating func copyParts(of other: Partition, keeping isKept: (_ peer: Int) -> Bool) {
     precondition(
       other.peerCount == peerCount, "parts for \(other.peerCount) peers into \(peerCount)")
     for index in counts.indices {
-      counts[index] = index == peer ? 0 : other.counts[index]
+      counts[index] = isKept(index) ? other.counts[index] : 0
       displacements[index] = other.displacements[index]
     }
     total = other.total

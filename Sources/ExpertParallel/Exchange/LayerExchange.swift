@@ -71,6 +71,8 @@ struct ExchangeSetting {
   let choiceWidth: Int
   let bounds: RowBounds
   let buffers: LayerBuffers
+  /// What the node shares; nil where no case needs it.
+  let space: NodeSpace?
 
   var rankCount: Int { topology.rankCount }
   /// The most choices of a step.
@@ -131,10 +133,18 @@ struct ExchangeSetting {
     case .allGather: return try AllGatherExchange(self)
     default: break
     }
+    let shared = scheme.transport.sharesMemory ? space! : nil
     guard scheme.dedup == .node else {
+      if let shared { return try SharedExchange(self, space: shared, transport: messages()) }
       return try RankExchange(self, transport: messages())
     }
-    return try NodeExchange(self, transport: messages(), local: messages())
+    let local: any RowTransport =
+      if let shared {
+        SharedTransport(shared, dispatchInto: .received, combineInto: .fannedOut)
+      } else {
+        messages()
+      }
+    return try NodeExchange(self, transport: messages(), local: local)
   }
 
   /// How blocks travel between nodes.

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: blocks of rows between the ranks of a node through shared memory.
+
+internal import MPI
+internal import Timing
+
+/// The sender copies its rows straight into the receiver's buffer.
+///
+/// For ranks of one node only; parts of others must be empty. The receiver's buffer is one that the
+/// node shares.
+final class SharedTransport: RowTransport {
+  var partnerTimes: PartnerTimes? { nil }
+
+  private let space: NodeSpace
+  /// The buffer that each direction arrives in.
+  private let dispatchBuffer: SharedBuffer
+  private let combineBuffer: SharedBuffer
+
+  init(_ space: NodeSpace, dispatchInto: SharedBuffer, combineInto: SharedBuffer) {
+    self.space = space
+    dispatchBuffer = dispatchInto
+    combineBuffer = combineInto
+  }
+
+  func exchange(
+    _ way: Phase.Exchange, rows: UnsafeRawPointer, _ sends: Partition,
+    into result: UnsafeMutableRawPointer, _ receives: Partition, row: borrowing RowDatatype,
+    on comm: borrowing Communicator
+  ) throws(MPIError) {
+    let (board, places) = (space.board, space.ranks.count)
+    let buffer = way == .dispatch ? dispatchBuffer : combineBuffer
+    board.begin()
+    for (rank, start) in receives.displacements.enumerated() { board.positions[rank] = Int(start) }
+    board.publishPlaces()
+    for distance in 1..<max(1, places) {
+      let place = (space.place + distance) % places
+      board.awaitPlaces(ofPlace: place)
+      let part = sends[space.ranks[place]]
+      let start = board.positions(ofPlace: place)[comm.rank]
+      (space.buffer(buffer, ofPlace: place) + start * row.byteCount).copyMemory(
+        from: rows + part.lowerBound * row.byteCount, byteCount: part.count * row.byteCount)
+      board.deliver(toPlace: place)
+    }
+    for distance in 1..<max(1, places) {
+      board.awaitDelivery(fromPlace: (space.place + places - distance) % places)
+    }
+  }
+}
