@@ -15,7 +15,8 @@ final class CaseBlock {
   /// - Throws: an agreed error on every rank.
   init(
     number: Int, caseIndices: [Int], configuration: RunConfiguration, shard: ExpertShard,
-    buffers: LayerBuffers, space: NodeSpace?, bounds: RowBounds, barrierCost: Int64, heartbeat: Heartbeat,
+    buffers: LayerBuffers, space: NodeSpace?, bounds: RowBounds, barrierCost: Int64,
+    heartbeat: Heartbeat,
     on comm: borrowing Communicator
   ) throws {
     self.configuration = configuration

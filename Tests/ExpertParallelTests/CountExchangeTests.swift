@@ -76,6 +76,37 @@ struct CountExchangeTests {
     try expectOnAllRanks(isFound == true, objection ?? "no objection")
   }
 
+  @Test("counts travel to partners only where these are few, and tell the same")
+  func sparse() throws {
+    let world = SharedMPI.world
+    let ranks = world.size
+    let offsets = (0...ranks).map { 2 * $0 }
+    let dense = try CountExchange(slotOffsets: offsets, rank: world.rank)
+    let sparse = try CountExchange(slotOffsets: offsets, rank: world.rank, mayBeSparse: true)
+    for round in 0..<12 {
+      // Now and then one rank has many partners, and none in the round before.
+      let partners = round % 4 == 3 ? ranks - 1 : round % 4 == 2 ? 0 : 1
+      var rows = [Int32](repeating: 0, count: 2 * ranks)
+      for distance in 0...partners where distance > 0 || round % 2 == 0 {
+        let peer = (world.rank + distance * (1 + round % 3)) % ranks
+        rows[2 * peer + round % 2] = Int32(100 * world.rank + 10 * distance + round + 1)
+      }
+      func announce(_ peer: Int) -> Announcement {
+        Announcement(rows: rows[2 * peer] + rows[2 * peer + 1])
+      }
+      try rows.withUnsafeBufferPointer { rows in
+        for exchange in [dense, sparse] {
+          try exchange.exchange(
+            rowsPerSlot: rows, layer: round, on: world, announce: announce)
+        }
+      }
+      try expectOnAllRanks(
+        Array(dense.receivedPerSlot) == Array(sparse.receivedPerSlot)
+          && Array(dense.rowsPerSource) == Array(sparse.rowsPerSource)
+          && Array(dense.unitsPerSource) == Array(sparse.unitsPerSource), "round \(round)")
+    }
+  }
+
   @Test("a negative count is refused")
   func negative() throws {
     let world = SharedMPI.world

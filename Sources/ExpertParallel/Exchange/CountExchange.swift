@@ -21,14 +21,15 @@ public struct Announcement: BitwiseCopyable, Sendable, Equatable {
   /// Where in the sender's memory the other's results go, in rows.
   public var firstResult: Int32
 
+  /// Whether there is nothing to tell.
+  var isEmpty: Bool { rows == 0 && units == 0 && forwarded == 0 }
+
   public init(rows: Int32, units: Int32? = nil, forwarded: Int32 = 0, firstResult: Int32 = 0) {
     self.rows = rows
     self.units = units ?? rows
     self.forwarded = forwarded
     self.firstResult = firstResult
   }
-
-  static let blank = Announcement(rows: 0)
 }
 
 /// The counts of a dispatch: rows per slot from every rank to every rank, with an announcement.
@@ -36,6 +37,9 @@ public struct Announcement: BitwiseCopyable, Sendable, Equatable {
 /// To each rank go its slots' counts, and before them the number of the exchange, the layer, and
 /// what will follow, which the sender takes from the partition that it will send by. The
 /// receiver compares: two independent figures from the sender, and its own place in the run.
+///
+/// Counts travel to every rank by `MPI_Alltoallv`, or, where asked for and where every rank had few
+/// partners in the exchange before, to partners only (``exchangeSparsely(layer:on:)``).
 /// Nothing here allocates after `init`.
 public final class CountExchange {
   /// [R, S] rows from each source rank for each of this rank's slots, of the last exchange.
@@ -53,23 +57,31 @@ public final class CountExchange {
   /// R, the ranks that may send.
   public var sourceCount: Int { slotOffsets.count - 1 }
 
-  static let headerCount = 6
+  static let headerCount = 7
   private let slotOffsets: [Int]
   let sendPartition: Partition
   let receivePartition: Partition
   let sent: UnsafeMutableBufferPointer<Int32>
   let received: UnsafeMutableBufferPointer<Int32>
-  private let rank: Int
+  let rank: Int
   /// Number of the exchange that is announced.
   private(set) var serial: Int32 = 0
+  /// What counts to partners only need; nil where they always travel to every rank.
+  let sparse: SparseCounts?
+  /// Ranks that this one has something for.
+  private(set) var partnerCount: Int32 = 0
+  /// The most partners of any rank in the exchange before; unknown at first.
+  var largestPartnerCount: Int32?
 
   /// - Parameters:
   ///   - slotOffsets: [R + 1] slots of rank r are `slotOffsets[r] ..< slotOffsets[r + 1]`.
   ///   - rank: this rank.
-  public init(slotOffsets: [Int], rank: Int) throws(MPIError) {
+  ///   - mayBeSparse: whether counts travel to partners only where these are few.
+  public init(slotOffsets: [Int], rank: Int, mayBeSparse: Bool = false) throws(MPIError) {
     let ranks = slotOffsets.count - 1
     self.slotOffsets = slotOffsets
     self.rank = rank
+    sparse = mayBeSparse ? SparseCounts(rankCount: ranks) : nil
     let localSlots = slotOffsets[rank + 1] - slotOffsets[rank]
     localSlotCount = localSlots
     sendPartition = try Partition(
@@ -103,8 +115,14 @@ public final class CountExchange {
     announce: (_ peer: Int) -> Announcement
   ) throws {
     write(rowsPerSlot: rowsPerSlot, layer: layer, announce: announce)
+    if isSparse { return try exchangeSparsely(layer: layer, on: comm) }
     try comm.allToAllV(UnsafeBufferPointer(sent), sendPartition, into: received, receivePartition)
-    for source in rowsPerSource.indices { try read(source, layer: layer) }
+    var largest: Int32 = 0
+    for source in rowsPerSource.indices {
+      try read(source, layer: layer)
+      largest = max(largest, received[receivePartition[source].lowerBound + 6])
+    }
+    largestPartnerCount = largest
   }
 
   /// Writes what every rank will be told, and moves on to the next exchange. Local.
@@ -113,8 +131,10 @@ public final class CountExchange {
   ) {
     serial &+= 1
     var next = 0
+    partnerCount = 0
     for peer in rowsPerSource.indices {
       let announcement = announce(peer)
+      if peer != rank && !announcement.isEmpty { partnerCount += 1 }
       sent[next] = serial
       sent[next + 1] = Int32(truncatingIfNeeded: layer)
       sent[next + 2] = announcement.rows
@@ -127,11 +147,15 @@ public final class CountExchange {
         next += 1
       }
     }
+    // Known only now.
+    for peer in rowsPerSource.indices {
+      sent[sendPartition[peer].lowerBound + 6] = partnerCount
+    }
   }
 
   /// Takes over what one source told.
   func read(_ source: Int, layer: Int) throws(ExchangeDisagreement) {
-    let first = source * (localSlotCount + Self.headerCount)
+    let first = receivePartition[source].lowerBound
     let (theirSerial, theirLayer) = (received[first], received[first + 1])
     guard theirSerial == serial, theirLayer == Int32(truncatingIfNeeded: layer) else {
       throw ExchangeDisagreement(

@@ -120,7 +120,9 @@ struct ExchangeSetting {
   /// The rows at this rank's experts.
   func arrivals(_ outgoing: OutgoingRows) throws(MPIError) -> ArrivedRows {
     ArrivedRows(
-      try CountExchange(slotOffsets: slotOffsets, rank: rank), firstSlot: slotOffsets[rank],
+      try CountExchange(
+        slotOffsets: slotOffsets, rank: rank, mayBeSparse: scheme.transport == .pointToPoint),
+      firstSlot: slotOffsets[rank],
       scheme: scheme, hidden: hidden, elementType: elementType, unitBytes: outgoing.unitBytes,
       entriesPerCopy: outgoing.copies?.entriesPerCopy, rowCapacity: bounds.receivedRows,
       unitCapacity: scheme.transport == .allGather ? bounds.allTokens : bounds.receivedRows)

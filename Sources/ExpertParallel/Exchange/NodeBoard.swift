@@ -8,6 +8,9 @@ internal import MPI
 /// Every exchange has a number that all ranks count alike; a flag holds the number of the last
 /// exchange in which its owner got so far, so none is ever reset. An owner writes again only after
 /// all readers have said, by a later flag of the exchange before, that they have read.
+///
+/// While a rank waits it calls `polling`: a rank of another node may wait for a message that MPI
+/// has accepted here and not yet sent.
 final class NodeBoard {
   /// Number of the exchange under way.
   private(set) var serial: Int64 = 0
@@ -65,7 +68,7 @@ final class NodeBoard {
   /// Where this rank wants what it is sent; to be written before ``publishPlaces()``.
   var positions: UnsafeMutablePointer<Int> { positions(ofPlace: place) }
 
-  /// Where a rank of the node wants what it is sent, to be read after ``awaitPlaces(ofPlace:)``.
+  /// Where a rank of the node wants what it is sent, to be read after ``awaitPlaces(ofPlace:polling:)``.
   func positions(ofPlace place: Int) -> UnsafeMutablePointer<Int> {
     (memory.segment(ofRank: place).baseAddress! + positionStart)
       .assumingMemoryBound(to: Int.self)
@@ -74,20 +77,36 @@ final class NodeBoard {
   /// Tells that this rank's counts stand.
   func announce() { announced[place].store(serial) }
   /// Waits until a rank's counts stand.
-  func awaitAnnouncement(ofPlace other: Int) { announced[other].wait(until: serial) }
+  func awaitAnnouncement<Failure: Error>(
+    ofPlace other: Int, polling: () throws(Failure) -> Void
+  ) throws(Failure) {
+    try announced[other].wait(until: serial, polling: polling)
+  }
 
   /// Tells that this rank's positions stand and that its buffers may be written.
   func publishPlaces() { placed[place].store(serial) }
   /// Waits until a rank's buffers may be written.
-  func awaitPlaces(ofPlace other: Int) { placed[other].wait(until: serial) }
+  func awaitPlaces<Failure: Error>(
+    ofPlace other: Int, polling: () throws(Failure) -> Void
+  ) throws(Failure) {
+    try placed[other].wait(until: serial, polling: polling)
+  }
 
   /// Tells a rank that this one has written all that it sends there.
   func deliver(toPlace other: Int) { delivered[place][other].store(serial) }
   /// Waits until a rank has written all that it sends here.
-  func awaitDelivery(fromPlace other: Int) { delivered[other][place].wait(until: serial) }
+  func awaitDelivery<Failure: Error>(
+    fromPlace other: Int, polling: () throws(Failure) -> Void
+  ) throws(Failure) {
+    try delivered[other][place].wait(until: serial, polling: polling)
+  }
 
   /// Tells a rank that its results stand in its buffer.
   func returnResults(toPlace other: Int) { returned[place][other].store(serial) }
   /// Waits until a rank has written this one's results.
-  func awaitResults(fromPlace other: Int) { returned[other][place].wait(until: serial) }
+  func awaitResults<Failure: Error>(
+    fromPlace other: Int, polling: () throws(Failure) -> Void
+  ) throws(Failure) {
+    try returned[other][place].wait(until: serial, polling: polling)
+  }
 }

@@ -85,12 +85,14 @@ final class SharedExchange: LayerExchange {
     try setting.requireRoom(forRows: arrived.rowCount, layer: layer)
     try placeBlocks()
     for distance in 0..<space.ranks.count {
-      put(atPlace: (space.place + distance) % space.ranks.count)
+      try put(atPlace: (space.place + distance) % space.ranks.count, on: comm)
     }
     if isSpread { try exchangeBetweenNodes(on: comm) }
     for distance in 0..<space.ranks.count {
-      space.board.awaitDelivery(
-        fromPlace: (space.place + space.ranks.count - distance) % space.ranks.count)
+      let place = (space.place + space.ranks.count - distance) % space.ranks.count
+      try space.board.awaitDelivery(fromPlace: place) { () throws(MPIError) in
+        try progress(on: comm)
+      }
     }
     return DispatchHandle(receivedRows: arrived.rowCount)
   }
@@ -114,7 +116,9 @@ final class SharedExchange: LayerExchange {
     }
     let part = counts.sendPartition[setting.rank]
     for (place, rank) in space.ranks.enumerated() {
-      board.awaitAnnouncement(ofPlace: place)
+      try board.awaitAnnouncement(ofPlace: place) { () throws(MPIError) in
+        try progress(on: comm)
+      }
       counts.received.baseAddress!.advanced(by: counts.receivePartition[rank].lowerBound)
         .update(from: board.counts(ofPlace: place) + part.lowerBound, count: part.count)
     }
@@ -144,9 +148,9 @@ final class SharedExchange: LayerExchange {
   }
 
   /// Writes this rank's rows into the memory of a rank of its node.
-  private func put(atPlace place: Int) {
+  private func put(atPlace place: Int, on comm: borrowing Communicator) throws(MPIError) {
     let (board, peer) = (space.board, space.ranks[place])
-    board.awaitPlaces(ofPlace: place)
+    try board.awaitPlaces(ofPlace: place) { () throws(MPIError) in try progress(on: comm) }
     let positions = board.positions(ofPlace: place)
     let units = outgoing.partition[peer]
     if placesRows {
@@ -171,6 +175,11 @@ final class SharedExchange: LayerExchange {
     guard peer != setting.rank else { return }
     volume.dispatch.add(
       rows: units.count, bytes: units.count * outgoing.unitBytes, leavesNode: false)
+  }
+
+  /// Lets MPI work where there are messages that it could work on.
+  private func progress(on comm: borrowing Communicator) throws(MPIError) {
+    if isSpread { try comm.progress() }
   }
 
   private func exchangeBetweenNodes(on comm: borrowing Communicator) throws(MPIError) {
@@ -215,7 +224,8 @@ final class SharedExchange: LayerExchange {
     for distance in 0..<places { putResults(atPlace: (space.place + distance) % places) }
     if isSpread { try returnBetweenNodes(on: comm) }
     for distance in 0..<places {
-      board.awaitResults(fromPlace: (space.place + places - distance) % places)
+      let place = (space.place + places - distance) % places
+      try board.awaitResults(fromPlace: place) { () throws(MPIError) in try progress(on: comm) }
     }
   }
 

@@ -34,7 +34,7 @@ final class SharedTransport: RowTransport {
     board.publishPlaces()
     for distance in 1..<max(1, places) {
       let place = (space.place + distance) % places
-      board.awaitPlaces(ofPlace: place)
+      try board.awaitPlaces(ofPlace: place) { () throws(MPIError) in try comm.progress() }
       let part = sends[space.ranks[place]]
       let start = board.positions(ofPlace: place)[comm.rank]
       (space.buffer(buffer, ofPlace: place) + start * row.byteCount).copyMemory(
@@ -42,7 +42,8 @@ final class SharedTransport: RowTransport {
       board.deliver(toPlace: place)
     }
     for distance in 1..<max(1, places) {
-      board.awaitDelivery(fromPlace: (space.place + places - distance) % places)
+      let place = (space.place + places - distance) % places
+      try board.awaitDelivery(fromPlace: place) { () throws(MPIError) in try comm.progress() }
     }
   }
 }
