@@ -34,7 +34,11 @@ struct Verdict {
     guard !others.isEmpty, others.allSatisfy({ $0.differsInExchangeOnly(from: fastest) }) else {
       return ""
     }
-    return " with \(Quantity.bytes(fastest.wireBytes.offRank.both)) off-rank"
+    let (offRank, offNode) = (
+      fastest.wireBytes.offRank.both, fastest.wireBytes.offNode.both
+    )
+    return " with \(Quantity.bytes(offRank)) off-rank"
+      + (offNode > 0 ? ", \(Quantity.bytes(offNode)) off-node" : "")
   }
 }
 
