@@ -68,27 +68,28 @@ struct Explanation {
     text =
       "\(entry.name): \(verdict); the largest change is in \(largest.name), "
       + "\(unit.withUnit(largest.from)) to \(unit.withUnit(largest.to))"
-      + Self.load(first.load.maxOverMean, entry.load.maxOverMean)
-      + Self.bytes(first, entry)
+      + Self.changes(first, entry)
       + (largest.name == Self.waiting ? Self.culprit(of: entry, unit) : "") + "."
   }
 
   private static let waiting = "waiting for a late rank"
 
-  private static func load(_ from: Double, _ to: Double) -> String {
-    let texts = [from, to].map { Quantity.fixed($0, 3) }
-    return texts[0] == texts[1] ? "" : ", with load max/mean \(texts[0]) to \(texts[1])"
-  }
-
-  /// What leaves the ranks, where that is all in which the cases differ.
-  private static func bytes(_ first: CaseRecord, _ entry: CaseRecord) -> String {
-    guard entry.differsInExchangeOnly(from: first) else { return "" }
-    let changes = [("off-rank", \CaseRecord.WireBytes.offRank), ("off-node", \.offNode)]
-      .compactMap { name, path -> String? in
-        let texts = [first, entry].map { Quantity.bytes($0.wireBytes[keyPath: path].both) }
-        return texts[0] == texts[1] ? nil : "\(name) \(texts[0]) to \(texts[1])"
-      }
-    return changes.isEmpty ? "" : ", with bytes " + changes.joined(separator: ", ")
+  /// The counters that go with it: load, and where the cases differ in how rows travel and in
+  /// nothing else, what leaves ranks and nodes.
+  private static func changes(_ first: CaseRecord, _ entry: CaseRecord) -> String {
+    func change(_ name: String, _ text: (CaseRecord) -> String) -> String? {
+      let (from, to) = (text(first), text(entry))
+      return from == to ? nil : "\(name) \(from) to \(to)"
+    }
+    var changes = [change("load max/mean") { Quantity.fixed($0.load.maxOverMean, 3) }]
+    if entry.differsInExchangeOnly(from: first) {
+      changes += [
+        change("bytes off-rank") { Quantity.bytes($0.wireBytes.offRank.both) },
+        change("off-node") { Quantity.bytes($0.wireBytes.offNode.both) },
+      ]
+    }
+    let texts = changes.compactMap { $0 }
+    return texts.isEmpty ? "" : ", with " + texts.joined(separator: ", ")
   }
 
   /// The rank that the others wait for most, and what makes it late.

@@ -77,7 +77,7 @@ struct ExchangeCommandTests {
         ])
     let notes = outcome.error.split(separator: "\n").filter { $0.hasPrefix("left out") }
     #expect(notes.count == 1, "\(outcome.error)")
-    #expect(notes.first?.contains("left out are 2 of 8 cases") == true, "\(outcome.error)")
+    #expect(notes.first?.contains("left out: 2 of 8 cases") == true, "\(outcome.error)")
     #expect(notes.first?.contains("--combine pre-reduced adds up") == true, "\(outcome.error)")
     let cases = try cases(outcome)
     #expect(
