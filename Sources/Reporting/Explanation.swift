@@ -20,12 +20,17 @@ struct Verdict {
       }
     let equal = others.filter { $0.differs == false }.map(\.name)
     let unknown = others.filter { $0.differs == nil }.map(\.name)
+    func names(_ cases: [String]) -> String {
+      // A long list of all cases says no more than this.
+      cases.count > 3 && cases.count == others.count
+        ? "any other case" : cases.joined(separator: ", ")
+    }
     text =
       "Fastest: \(fastest.name), \(unit.withUnit(fastest.stepUs.median)) a step"
       + Self.bytes(of: fastest, among: cases)
-      + (equal.isEmpty ? "" : "; no difference between it and \(equal.joined(separator: ", "))")
+      + (equal.isEmpty ? "" : "; no difference between it and \(names(equal))")
       + (unknown.isEmpty
-        ? "." : "; too few steps to tell it from \(unknown.joined(separator: ", ")).")
+        ? "." : "; too few steps to tell it from \(names(unknown)).")
   }
 
   /// What leaves the ranks, where cases differ in how rows travel and in nothing else.
