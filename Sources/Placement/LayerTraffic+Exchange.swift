@@ -32,14 +32,14 @@ public struct ExpectedRows: Sendable, Equatable {
 }
 
 extension LayerTraffic {
-  /// Rows that leave ranks and nodes when this traffic is exchanged; nil for the baselines
-  /// `padded` and `allgather`, which send other rows than the choices ask for.
+  /// Rows that leave ranks and nodes when this traffic is exchanged; nil for `allgather`, which
+  /// sends rows whatever the choices are. Padding is no row.
   ///
   /// One per node takes a second way inside the node, which is not counted here.
   public func expectedRows(
     dedup: Dedup, transport: Transport, combine rule: CombineRule
   ) -> ExpectedRows? {
-    guard transport != .padded, transport != .allGather else { return nil }
+    guard transport != .allGather else { return nil }
     let raw = (offRank: Optional(offRankRaw), offNode: offNodeRaw)
     let dispatch: (offRank: Int?, offNode: Int) =
       switch dedup {

@@ -64,14 +64,24 @@ struct ExchangeTable {
     return table.text
   }
 
-  /// Which cases need not give the bits of the others.
+  /// Why outputs differ.
   private var remark: String {
     let tolerant = cases.filter(\.isTolerance).map(\.name)
-    guard !tolerant.isEmpty else { return "" }
-    return Paragraph(
-      "Sums in another order, so the last bits of the output may differ: "
-        + tolerant.joined(separator: ", ") + ".", indent: 2
-    ).text
+    var sentences: [String] = []
+    if !tolerant.isEmpty {
+      sentences.append(
+        "Sums in another order, so the last bits of the output may differ: "
+          + tolerant.joined(separator: ", ") + ".")
+    }
+    if Set(cases.map { [$0.wire, $0.combineWire] }).count > 1 {
+      sentences.append("Each wire rounds rows in its own way.")
+    }
+    if !sentences.isEmpty,
+      cases.allSatisfy({ $0.referenceError == nil && $0.compute == "real" })
+    {
+      sentences.append("--check prints the error of each case.")
+    }
+    return Paragraph(sentences.joined(separator: " "), indent: 2).text
   }
 }
 

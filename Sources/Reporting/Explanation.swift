@@ -20,12 +20,17 @@ struct Verdict {
       }
     let equal = others.filter { $0.differs == false }.map(\.name)
     let unknown = others.filter { $0.differs == nil }.map(\.name)
+    func names(_ cases: [String]) -> String {
+      // A long list of all cases says no more than this.
+      cases.count > 3 && cases.count == others.count
+        ? "any other case" : cases.joined(separator: ", ")
+    }
     text =
       "Fastest: \(fastest.name), \(unit.withUnit(fastest.stepUs.median)) a step"
       + Self.bytes(of: fastest, among: cases)
-      + (equal.isEmpty ? "" : "; no difference between it and \(equal.joined(separator: ", "))")
+      + (equal.isEmpty ? "" : "; no difference between it and \(names(equal))")
       + (unknown.isEmpty
-        ? "." : "; too few steps to tell it from \(unknown.joined(separator: ", ")).")
+        ? "." : "; too few steps to tell it from \(names(unknown)).")
   }
 
   /// What leaves the ranks, where cases differ in how rows travel and in nothing else.
@@ -34,7 +39,11 @@ struct Verdict {
     guard !others.isEmpty, others.allSatisfy({ $0.differsInExchangeOnly(from: fastest) }) else {
       return ""
     }
-    return " with \(Quantity.bytes(fastest.wireBytes.offRank.both)) off-rank"
+    let (offRank, offNode) = (
+      fastest.wireBytes.offRank.both, fastest.wireBytes.offNode.both
+    )
+    return " with \(Quantity.bytes(offRank)) off-rank"
+      + (offNode > 0 ? ", \(Quantity.bytes(offNode)) off-node" : "")
   }
 }
 
@@ -64,27 +73,28 @@ struct Explanation {
     text =
       "\(entry.name): \(verdict); the largest change is in \(largest.name), "
       + "\(unit.withUnit(largest.from)) to \(unit.withUnit(largest.to))"
-      + Self.load(first.load.maxOverMean, entry.load.maxOverMean)
-      + Self.bytes(first, entry)
+      + Self.changes(first, entry)
       + (largest.name == Self.waiting ? Self.culprit(of: entry, unit) : "") + "."
   }
 
   private static let waiting = "waiting for a late rank"
 
-  private static func load(_ from: Double, _ to: Double) -> String {
-    let texts = [from, to].map { Quantity.fixed($0, 3) }
-    return texts[0] == texts[1] ? "" : ", with load max/mean \(texts[0]) to \(texts[1])"
-  }
-
-  /// What leaves the ranks, where that is all in which the cases differ.
-  private static func bytes(_ first: CaseRecord, _ entry: CaseRecord) -> String {
-    guard entry.differsInExchangeOnly(from: first) else { return "" }
-    let changes = [("off-rank", \CaseRecord.WireBytes.offRank), ("off-node", \.offNode)]
-      .compactMap { name, path -> String? in
-        let texts = [first, entry].map { Quantity.bytes($0.wireBytes[keyPath: path].both) }
-        return texts[0] == texts[1] ? nil : "\(name) \(texts[0]) to \(texts[1])"
-      }
-    return changes.isEmpty ? "" : ", with bytes " + changes.joined(separator: ", ")
+  /// The counters that go with it: load, and where the cases differ in how rows travel and in
+  /// nothing else, what leaves ranks and nodes.
+  private static func changes(_ first: CaseRecord, _ entry: CaseRecord) -> String {
+    func change(_ name: String, _ text: (CaseRecord) -> String) -> String? {
+      let (from, to) = (text(first), text(entry))
+      return from == to ? nil : "\(name) \(from) to \(to)"
+    }
+    var changes = [change("load max/mean") { Quantity.fixed($0.load.maxOverMean, 3) }]
+    if entry.differsInExchangeOnly(from: first) {
+      changes += [
+        change("bytes off-rank") { Quantity.bytes($0.wireBytes.offRank.both) },
+        change("off-node") { Quantity.bytes($0.wireBytes.offNode.both) },
+      ]
+    }
+    let texts = changes.compactMap { $0 }
+    return texts.isEmpty ? "" : ", with " + texts.joined(separator: ", ")
   }
 
   /// The rank that the others wait for most, and what makes it late.

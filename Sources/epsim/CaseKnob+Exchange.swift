@@ -68,7 +68,7 @@ extension CaseSpec {
     }
     return (
       product.filter { $0.contradiction == nil },
-      "left out are \(reasons.count) of \(product.count) cases, whose options do not go "
+      "left out: \(reasons.count) of \(product.count) cases, whose options do not go "
         + "together: \(first)"
     )
   }

@@ -17,6 +17,7 @@ struct CompareCommand: DistributedCommand {
     abstract: "Run many cases on the same tokens, interleaved, and say which is fastest and why.",
     discussion: """
       Comma lists make a case of every combination; the first case is the base.
+      Ways of an exchange that do not go together are left out, with a note.
       Every step runs all cases on the same tokens, so differences are paired: a
       difference inside its 95 % interval is called "no difference".
 

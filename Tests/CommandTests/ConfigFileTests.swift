@@ -123,6 +123,15 @@ struct ConfigFileTests {
         == ["contiguous", "round-robin"])
   }
 
+  @Test("losses of a file are those of the command line")
+  func losses() throws {
+    // Looked-up choices have loads and no probabilities.
+    let path = try file("tokens: 16\noutput: \"-\"\nlosses: true")
+    let cases = try #require(
+      try record(try Tool.run("run", "--config", path))["cases"] as? [[String: Any]])
+    #expect(cases[0]["balance"] is [[String: Any]])
+  }
+
   @Test("flags follow YAML's booleans, and a word in quotes is a value")
   func flags() throws {
     for (word, isOn) in [

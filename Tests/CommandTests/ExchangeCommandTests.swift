@@ -67,30 +67,50 @@ struct ExchangeCommandTests {
     try expectRefusal(["traffic", "--case", "transport=p2p"], "transport is not an option")
   }
 
-  @Test("lists leave out what does not go together, with one note")
+  @Test("lists leave out what does not go together, with one note; the names tell the others")
   func lists() throws {
     let outcome = try Command.run(
       "scripts/launch",
       ["-n", "2", "--timeout", "60", "--", Tool.path, "compare"] + Self.small
-        + ["--chunks", "1,2", "--transport", "alltoallv,shm+p2p", "--dedup", "node,none"]
-        + ["--compute", "none"])
+        + [
+          "--dedup", "none,rank", "--combine", "exact,pre-reduced", "--transport", "p2p,alltoallv",
+        ])
     let notes = outcome.error.split(separator: "\n").filter { $0.hasPrefix("left out") }
     #expect(notes.count == 1, "\(outcome.error)")
-    #expect(notes.first?.contains("left out are 3 of 8 cases") == true, "\(outcome.error)")
-    #expect(notes.first?.contains("--chunks 2 overlaps messages") == true, "\(outcome.error)")
+    #expect(notes.first?.contains("left out: 2 of 8 cases") == true, "\(outcome.error)")
+    #expect(notes.first?.contains("--combine pre-reduced adds up") == true, "\(outcome.error)")
+    let cases = try cases(outcome)
+    #expect(
+      cases.map { $0["name"] as? String } == [
+        "no dedup p2p exact", "no dedup alltoallv exact", "dedup rank p2p exact",
+        "dedup rank p2p pre-reduced", "dedup rank alltoallv exact",
+        "dedup rank alltoallv pre-reduced",
+      ])
+    // What each sends follows from the choices.
+    for entry in cases {
+      let copies = try #require(entry["copies"] as? [String: [String: Double]])
+      let isReduced = entry["combine"] as? String == "pre-reduced"
+      let dedup = entry["dedup"] as? String == "rank" ? "off_rank_rank_dedup" : "off_rank"
+      #expect(copies["travelled"]?["dispatch"] == copies[dedup]?["dispatch"])
+      #expect(
+        copies["travelled"]?["combine"] == copies[isReduced ? dedup : "off_rank"]?["combine"])
+    }
   }
 
   @Test("every option stands in the record and in the names of cases")
   func names() throws {
     let lists = [
-      "--case", "dedup=none,transport=alltoallv", "--case", "wire=f32,combine-wire=f32",
+      "--case", "dedup=none", "--case", "dedup=rank,transport=p2p,wire=f32,combine-wire=bf16",
     ]
     let listed = try cases(Command.run(Tool.path, ["compare"] + Self.small + lists))
-    #expect(listed.map { $0["name"] as? String } == ["default", "f32"])
+    #expect(
+      listed.map { $0["name"] as? String } == [
+        "no dedup alltoallv default combine f32", "dedup rank p2p f32 combine bf16",
+      ])
     let entry = listed[1]
-    #expect(entry["dedup"] as? String == "none" && entry["transport"] as? String == "alltoallv")
+    #expect(entry["dedup"] as? String == "rank" && entry["transport"] as? String == "p2p")
     #expect(entry["wire"] as? String == "f32" && entry["combine"] as? String == "exact")
-    #expect(entry["combine_wire"] as? String == "f32" && entry["chunks"] as? Int == 1)
+    #expect(entry["combine_wire"] as? String == "bf16" && entry["chunks"] as? Int == 1)
     let bandwidth = try #require(entry["bandwidth"] as? [String: Double])
     #expect(try #require(bandwidth["logical"]) > 0 && bandwidth["off_rank"] == 0)
   }

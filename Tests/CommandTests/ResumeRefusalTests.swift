@@ -166,4 +166,22 @@ struct ResumeRefusalTests {
       ("layers", .max),
     ] { try expectRefusal(altered("cases", key, value)) }
   }
+
+  @Test("rows that the choices did not send, and samples of an older epsim")
+  func volumes() throws {
+    let finished = try Finished()
+    var file = try finished.samples()
+    let tensor = try #require(file.header["case.0.block.0.volumes"] as? [String: Any])
+    let offset = try #require((tensor["data_offsets"] as? [Int])?.first)
+    // One row more left its rank in the first step.
+    file.data[file.data.startIndex + offset] += 1
+    _ = try finished.folder.write(try file.encoded(), "samples.safetensors")
+    try expectRefusal(["--add-launch"], "does not fit this run", in: finished.folder)
+
+    file = try finished.samples()
+    file.metadata["schema"] = "epsim-samples/1"
+    _ = try finished.folder.write(try file.encoded(), "samples.safetensors")
+    try expectRefusal(
+      ["--add-launch"], "samples of an older one must be measured again", in: finished.folder)
+  }
 }

@@ -40,7 +40,8 @@ struct RunCommandTests {
     for key in [
       "name", "placement", "replica_choice", "dedup", "transport", "wire", "combine",
       "combine_wire", "chunks", "capacity", "compute", "step_us", "phases_us", "dispatch_us",
-      "combine_us", "shares", "bytes", "copies", "load", "fan_out", "dropped", "output_digest",
+      "combine_us", "shares", "bytes", "wire_bytes", "messages", "bandwidth", "copies", "load",
+      "fan_out", "dropped", "output_digest",
       "reference_error",
     ] { #expect(cases[0][key] != nil, "cases.\(key)") }
     let shares = try #require(cases[1]["shares"] as? [String: Double])

@@ -104,6 +104,14 @@ struct CaseRecordTests {
     let text = CompareReport(fixture.runRecord([slow, fast, twin])).text
     #expect(text.contains("Fastest: fast, 90.0 us a step; no difference between it and twin."))
     #expect(text.contains("fast: 25.0 % faster than slow"))
+    let five = (0..<5).map { number in
+      var equal = twin
+      equal.name = "equal \(number)"
+      return equal
+    }
+    #expect(
+      CompareReport(fixture.runRecord(five)).text
+        .contains("Fastest: equal 0, 90.0 us a step; no difference between it and any other case."))
     var single = try fixture.record(steps: 1)
     single.name = "single"
     var other = try fixture.record(steps: 1, base: [90])

@@ -71,12 +71,17 @@ struct ExchangeTableTests {
   func tolerance() throws {
     var (first, other) = try cases()
     #expect(!text([first, other]).contains("another order"))
+    other.combineWire = "bf16"
+    #expect(
+      text([first, other]).contains(
+        "\n\nEach wire rounds rows in its own way. --check prints the error of each case.\n"))
     (first.referenceError, first.referenceTokens) = (1e-6, 3)
     (other.referenceError, other.referenceTokens) = (3e-6, 3)
     other.combine = "pre-reduced"
     let text = text([first, other])
     #expect(row("no dedup", of: "exchange, us", in: text)?.last == "1.0e-06")
     #expect(row("dedup rank", of: "exchange, us", in: text)?.last == "3.0e-06")
-    #expect(text.contains("the last bits of the output may differ: dedup rank."))
+    #expect(text.contains("the last bits of the output may differ: dedup rank. Each"))
+    #expect(!text.contains("--check"))
   }
 }
