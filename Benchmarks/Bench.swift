@@ -37,6 +37,9 @@ struct Bench {
       for type in types { results += try ExpertBench(type: type).run(context, on: comm) }
       for type in types { results += try RowBench(type: type).run(context, on: comm) }
       for type in types { results += try LayerBench(type: type).run(context, on: comm) }
+      for (hidden, type) in [(512, ElementType.f32), (3584, ElementType.f32)] {
+        results += try ExchangeBench(hidden: hidden, type: type).run(context, on: comm)
+      }
       results += try RouterBench(type: types.last!).run(context, on: comm)
       if isFirst { report(results) }
       try environment.finalize()
@@ -127,7 +130,7 @@ struct InterleavedTimer {
   }
 
   /// Seconds of one piece of work on the slowest rank. Collective.
-  private static func time(
+  static func time(
     of piece: () -> Void, on comm: borrowing Communicator
   ) throws(MPIError) -> Double {
     try comm.barrier()

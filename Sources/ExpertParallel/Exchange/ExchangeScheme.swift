@@ -40,9 +40,10 @@ public struct ExchangeScheme: Sendable, Hashable {
   /// Why these knobs do not go together, in the words of the command line; nil where they do.
   public var contradiction: String? {
     switch transport {
-    case .allGather where dedup != .none || chunks != 1 || combineWire != .f32:
-      "--transport allgather sends every row to every rank and adds up in f32, accepted with it "
-        + "are --dedup none, --combine-wire f32 and --chunks 1"
+    case .allGather
+    where dedup != .none || combine != .exact || chunks != 1 || combineWire != .f32:
+      "--transport allgather sends every row to every rank and lets MPI add up in f32, accepted "
+        + "with it are --dedup none, --combine exact, --combine-wire f32 and --chunks 1"
     case .padded where dedup == .node || chunks != 1:
       "--transport padded is accepted with --dedup none or rank and --chunks 1"
     case .allGather: nil
