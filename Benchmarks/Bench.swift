@@ -8,7 +8,7 @@ import MPI
 import Reporting
 import Timing
 
-/// Runs every benchmark on all ranks at once; exits with 1 where a bound is missed.
+/// Runs every benchmark, or those named, on all ranks at once; exits with 1 where a bound is missed.
 ///
 /// The limits are measured in the same launch, interleaved with what is compared to them: bare
 /// products for the expert phase and the layer, `memcpy` for the row operations. With more ranks
@@ -32,15 +32,11 @@ struct Bench {
         try environment.finalize()
         exit(0)
       }
+      let wanted = CommandLine.arguments.dropFirst()
       var results: [BenchResult] = []
-      let types: [ElementType] = context.environment.supportsBF16 ? [.f32, .bf16] : [.f32]
-      for type in types { results += try ExpertBench(type: type).run(context, on: comm) }
-      for type in types { results += try RowBench(type: type).run(context, on: comm) }
-      for type in types { results += try LayerBench(type: type).run(context, on: comm) }
-      for (hidden, type) in [(512, ElementType.f32), (3584, ElementType.f32)] {
-        results += try ExchangeBench(hidden: hidden, type: type).run(context, on: comm)
+      for group in groups(context) where wanted.isEmpty || wanted.contains(group.name) {
+        results += try group.run(context, comm)
       }
-      results += try RouterBench(type: types.last!).run(context, on: comm)
       if isFirst { report(results) }
       try environment.finalize()
       exit(results.allSatisfy(\.holds) ? 0 : 1)
@@ -48,6 +44,38 @@ struct Bench {
       if isFirst { FileHandle.standardError.write(Data("epsim-bench: \(error)\n".utf8)) }
       MPIEnvironment.abort(code: 1)
     }
+  }
+
+  private typealias Group = (
+    name: String, run: (KernelContext, borrowing Communicator) throws -> [BenchResult]
+  )
+
+  /// The benchmarks by the names that the command line takes; all of them without names.
+  private static func groups(_ context: KernelContext) -> [Group] {
+    let types: [ElementType] = context.environment.supportsBF16 ? [.f32, .bf16] : [.f32]
+    func forEachType(
+      _ bench: @escaping (ElementType, KernelContext, borrowing Communicator) throws
+        -> [BenchResult]
+    ) -> (KernelContext, borrowing Communicator) throws -> [BenchResult] {
+      { context, comm in
+        var results: [BenchResult] = []
+        for type in types { results += try bench(type, context, comm) }
+        return results
+      }
+    }
+    return [
+      ("experts", forEachType { try ExpertBench(type: $0).run($1, on: $2) }),
+      ("rows", forEachType { try RowBench(type: $0).run($1, on: $2) }),
+      ("layer", forEachType { try LayerBench(type: $0).run($1, on: $2) }),
+      (
+        "exchange",
+        { context, comm in
+          try ExchangeBench(hidden: 512, type: .f32).run(context, on: comm)
+            + ExchangeBench(hidden: 3584, type: .f32).run(context, on: comm)
+        }
+      ),
+      ("router", { try RouterBench(type: types.last!).run($0, on: $1) }),
+    ]
   }
 
   private static func heading(
