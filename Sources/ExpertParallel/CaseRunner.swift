@@ -16,7 +16,7 @@ final class CaseRunner {
 
   private let configuration: RunConfiguration
   private let layers: [DistributedLayer]
-  private let exchange: any LayerExchange
+  private let engine: LayerEngine
   private let buffers: LayerBuffers
   /// Where a router needs the tokens of all ranks; shared by the layers, which run in turn.
   private let global: GlobalBatch?
@@ -37,13 +37,13 @@ final class CaseRunner {
     self.heartbeat = heartbeat
     // Layers run one after the other, so they share the exchange.
     let routing = configuration.routing(of: runCase)
-    let exchange = try ExchangeSetting(
+    let engine = try ExchangeSetting(
       scheme: runCase.exchange, topology: configuration.topology,
       slotOffsets: runCase.placement.slotOffsets, rank: rank,
       hidden: configuration.model.hiddenSize, elementType: configuration.elementType,
       choiceWidth: routing.choiceWidth, bounds: bounds, buffers: buffers, space: space
     ).engine()
-    self.exchange = exchange
+    self.engine = engine
     let assignments = configuration.tokenCapacity(rank: rank) * routing.choiceWidth
     let routers = try CaseRouters(
       runCase, configuration: configuration, rank: rank, shard: shard, buffers: buffers)
@@ -51,20 +51,21 @@ final class CaseRunner {
     layers = try configuration.layers.map {
       try DistributedLayer(
         layer: $0, runCase: runCase, configuration: configuration, rank: rank, shard: shard,
-        buffers: buffers, exchange: exchange, router: routers.ofLayer[$0],
+        buffers: buffers, engine: engine, router: routers.ofLayer[$0],
         assignmentCapacity: assignments)
     }
     recorder = SpanRecorder(
       layout: StampLayout(
         layerCount: layers.count,
-        partnerCount: runCase.exchange.tellsPartners ? configuration.topology.rankCount : 0),
+        partnerCount: runCase.exchange.tellsPartners ? configuration.topology.rankCount : 0,
+        hasFlights: runCase.exchange.chunks > 1),
       heartbeat: heartbeat)
   }
 
   /// Runs one step, the `number`th of the run with warm-up. Collective.
   func step(_ inputs: StepInputs, number: Int, on comm: borrowing Communicator) throws {
     try start(inputs)
-    exchange.volume = ExchangeVolume()
+    engine.clearVolume()
     heartbeat.startStep(number, caseIndex: index)
     try comm.barrier()
     recorder.startStep()
@@ -98,7 +99,7 @@ final class CaseRunner {
   }
 
   /// What left this rank in the step that ran last. Local.
-  func exchangedVolume() -> ExchangeVolume { exchange.volume }
+  func exchangedVolume() -> ExchangeVolume { engine.volume }
 
   /// [layers] rows that MPI delivered here in the step that ran last.
   func deliveredRows() -> [Int] { layers.map(\.receivedRowCount) }

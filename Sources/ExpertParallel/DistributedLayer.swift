@@ -28,7 +28,7 @@ final class DistributedLayer {
   private let elementType: ElementType
   private let runCase: RunCase
   private let buffers: LayerBuffers
-  private let exchange: any LayerExchange
+  private let engine: LayerEngine
   private let replicas: ReplicaTable
   private let experts: ExpertStage
   private let shared: ExpertStage?
@@ -36,19 +36,21 @@ final class DistributedLayer {
   let router: LiveRouter?
   /// [2] the rank's tokens as the rows of one slot, for the shared experts.
   private let tokenRows: UnsafeMutableBufferPointer<Int>
+  /// Times of phases that interleave.
+  private let ledger = PhaseLedger()
   private let rank: Int
   private let jitter: CounterRandom
 
   init(
     layer: Int, runCase: RunCase, configuration: RunConfiguration, rank: Int, shard: ExpertShard,
-    buffers: LayerBuffers, exchange: any LayerExchange, router: LiveRouter?, assignmentCapacity: Int
+    buffers: LayerBuffers, engine: LayerEngine, router: LiveRouter?, assignmentCapacity: Int
   ) throws {
     number = layer
     model = configuration.model
     elementType = configuration.elementType
     self.runCase = runCase
     self.buffers = buffers
-    self.exchange = exchange
+    self.engine = engine
     self.rank = rank
     let placement = runCase.placement
     replicas = ReplicaTable(
@@ -94,6 +96,19 @@ final class DistributedLayer {
     recorder: inout SpanRecorder, output: UnsafeMutablePointer<Float>,
     on comm: borrowing Communicator
   ) throws {
+    switch engine {
+    case .whole(let exchange):
+      try run(exchange, recorder: &recorder, output: output, on: comm)
+    case .chunked(let exchange):
+      try run(exchange, recorder: &recorder, output: output, on: comm)
+    }
+  }
+
+  /// One exchange each way, phase after phase.
+  private func run(
+    _ exchange: any LayerExchange, recorder: inout SpanRecorder,
+    output: UnsafeMutablePointer<Float>, on comm: borrowing Communicator
+  ) throws {
     recorder.mark(.begin)
     try route(on: comm)
     recorder.mark(.route)
@@ -103,7 +118,7 @@ final class DistributedLayer {
     disturb()
     exchange.pack()
     recorder.mark(.pack)
-    let handle = try dispatch(recorder: &recorder, on: comm)
+    let handle = try dispatch(exchange, recorder: &recorder, on: comm)
     recorder.mark(.dispatch)
     receivedRowCount = handle.receivedRows
     try exchange.group()
@@ -111,18 +126,20 @@ final class DistributedLayer {
     experts.run(
       firstRows: exchange.arrived.firstRowOfSlot, x: buffers.groupedRows, y: buffers.expertOutput)
     recorder.mark(.expert)
-    computeShared()
+    computeShared(polls: false) {}
     recorder.mark(.shared)
     exchange.ungroup()
     recorder.mark(.ungroup)
-    try combine(handle, recorder: &recorder, on: comm)
+    try combine(handle, exchange, recorder: &recorder, on: comm)
     recorder.mark(.combine)
-    reduce(into: output)
+    reduce(0..<decision.tokenCount, into: output) {
+      exchange.returned(weights: $0, topK: decision.topK)
+    }
     recorder.mark(.reduce)
   }
 
   private func dispatch(
-    recorder: inout SpanRecorder, on comm: borrowing Communicator
+    _ exchange: any LayerExchange, recorder: inout SpanRecorder, on comm: borrowing Communicator
   ) throws -> DispatchHandle {
     if runCase.timing == .barrier { try comm.barrier() }
     recorder.mark(.dispatchEntered)
@@ -134,8 +151,8 @@ final class DistributedLayer {
   }
 
   private func combine(
-    _ handle: consuming DispatchHandle, recorder: inout SpanRecorder,
-    on comm: borrowing Communicator
+    _ handle: consuming DispatchHandle, _ exchange: any LayerExchange,
+    recorder: inout SpanRecorder, on comm: borrowing Communicator
   ) throws {
     if runCase.timing == .barrier { try comm.barrier() }
     recorder.mark(.combineEntered)
@@ -143,6 +160,82 @@ final class DistributedLayer {
     recorder.mark(.combineArrived)
     exchange.recordCompletions(.combine, into: &recorder)
     exchange.copyOwnResults()
+  }
+
+  /// Rows of every chunk set off at once; each is computed while others are under way, and its
+  /// results set off as soon as they are there.
+  private func run(
+    _ exchange: ChunkedExchange, recorder: inout SpanRecorder,
+    output: UnsafeMutablePointer<Float>, on comm: borrowing Communicator
+  ) throws {
+    ledger.begin(at: MonotonicClock.now())
+    try route(on: comm)
+    ledger.book(.route)
+    plan.choose(decision, replicas: replicas)
+    try exchange.prepare(plan, decision)
+    ledger.book(.plan)
+    disturb()
+    exchange.pack()
+    ledger.book(.pack)
+    recorder.reached(.pack)
+    try exchange.startDispatch(layer: number, on: comm)
+    ledger.book(.dispatch)
+    receivedRowCount = exchange.receivedRows
+    for chunk in 0..<exchange.count { exchange[chunk].copyOwnRows() }
+    ledger.bookSelfCopy(.dispatch)
+    // They need no rows of others: time for the first to arrive.
+    try computeShared(polls: exchange.polls) { () throws(MPIError) in
+      try poll(exchange, during: .shared)
+    }
+    ledger.book(.shared)
+    for chunk in 0..<exchange.count { try compute(chunk, exchange, on: comm) }
+    recorder.reached(.ungroup)
+    for chunk in 0..<exchange.count { try exchange.transport.wait(for: .combine, chunk) }
+    ledger.book(.combine)
+    for chunk in 0..<exchange.count {
+      reduce(exchange.tokens(of: chunk), into: output) {
+        exchange[chunk].returned(weights: $0, topK: decision.topK)
+      }
+    }
+    ledger.book(.reduce)
+    ledger.writeStamps(into: &recorder)
+    let (dispatch, combine) = (exchange.transport.dispatchFlight, exchange.transport.combineFlight)
+    recorder.record(flightOf: .dispatch, from: dispatch.start, to: dispatch.end)
+    recorder.record(flightOf: .combine, from: combine.start, to: combine.end)
+  }
+
+  /// From the rows of a chunk to its results on their way back.
+  private func compute(
+    _ chunk: Int, _ exchange: ChunkedExchange, on comm: borrowing Communicator
+  ) throws {
+    let blocks = exchange[chunk]
+    try exchange.transport.wait(for: .dispatch, chunk)
+    ledger.book(.dispatch)
+    try blocks.group()
+    ledger.book(.group)
+    try experts.run(
+      firstRows: blocks.arrived.firstRowOfSlot, x: blocks.place.groupedRows,
+      y: blocks.place.expertOutput, polls: exchange.polls
+    ) { () throws(MPIError) in
+      try poll(exchange, during: .expert)
+    }
+    ledger.book(.expert)
+    blocks.ungroup()
+    ledger.book(.ungroup)
+    try exchange.startCombine(chunk, on: comm)
+    ledger.book(.combine)
+    blocks.copyOwnResults()
+    ledger.bookSelfCopy(.combine)
+  }
+
+  /// Lets MPI move what is under way; the time that it takes is communication.
+  private func poll(_ exchange: ChunkedExchange, during phase: Phase) throws(MPIError) {
+    let transport = exchange.transport
+    guard !transport.isIdle else { return }
+    ledger.book(phase)
+    let way: Phase = transport.isUnderWay(.dispatch) ? .dispatch : .combine
+    try transport.poll()
+    ledger.book(way)
   }
 
   /// Lets the time pass that the case injects.
@@ -170,26 +263,38 @@ final class DistributedLayer {
     }
   }
 
-  private func computeShared() {
+  private func computeShared<Failure: Error>(
+    polls: Bool, poll: () throws(Failure) -> Void
+  ) throws(Failure) {
     guard let shared else { return }
     let (tokens, hidden) = (decision.tokenCount, model.hiddenSize)
     RowKernels.convert(
       count: tokens * hidden, from: buffers.normalised, type: .f32, into: buffers.sharedInput,
       type: elementType)
     tokenRows[1] = tokens
-    shared.run(firstRows: tokenRows, x: buffers.sharedInput, y: buffers.sharedOutput)
+    try shared.run(
+      firstRows: tokenRows, x: buffers.sharedInput, y: buffers.sharedOutput, polls: polls,
+      poll: poll)
   }
 
-  private func reduce(into output: UnsafeMutablePointer<Float>) {
+  /// Adds up the results of some tokens.
+  ///
+  /// - Parameter returned: what combine brought back for them, by their weights.
+  private func reduce(
+    _ tokens: Range<Int>, into output: UnsafeMutablePointer<Float>,
+    _ returned: (_ weights: UnsafePointer<Float>) -> ReturnedRows
+  ) {
+    let first = tokens.lowerBound * model.hiddenSize
     decision.routingWeights.withUnsafeBufferPointer { weights in
       // Without tokens there are no weights to point at.
       guard let weights = weights.baseAddress else { return }
-      let returned = exchange.returned(weights: weights, topK: decision.topK)
+      let returned = returned(weights + tokens.lowerBound * decision.topK)
       RowKernels.reduce(
-        tokens: decision.tokenCount, length: model.hiddenSize, topK: returned.perToken,
+        tokens: tokens.count, length: model.hiddenSize, topK: returned.perToken,
         weights: returned.weights, resultRows: returned.rows, results: returned.results,
         resultType: runCase.exchange.combineWire,
-        shared: shared == nil ? nil : UnsafePointer(buffers.sharedOutput), into: output)
+        shared: shared == nil ? nil : UnsafePointer(buffers.sharedOutput + first),
+        into: output + first)
     }
   }
 }

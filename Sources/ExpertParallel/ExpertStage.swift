@@ -64,6 +64,11 @@ struct ExpertStage {
     self.slowFactor = slowFactor
   }
 
+  /// Rows between two looks at messages: enough for products to run at their full rate.
+  private static let rowsBetweenPolls = 128
+  /// Time between two looks at messages in a stand-in, nanoseconds.
+  private static let timeBetweenPolls: Int64 = 200_000
+
   /// Runs the rows of every slot.
   ///
   /// Shapes: `firstRows` [S + 1] rows of slot s are `firstRows[s] ..< firstRows[s + 1]`; `x` [M, H]
@@ -72,26 +77,55 @@ struct ExpertStage {
     firstRows: UnsafeMutableBufferPointer<Int>, x: UnsafeMutableRawPointer,
     y: UnsafeMutablePointer<Float>
   ) {
-    let start = MonotonicClock.now()
+    run(firstRows: firstRows, x: x, y: y, polls: false) {}
+  }
+
+  /// Runs the rows of every slot in blocks.
+  ///
+  /// Shapes as ``run(firstRows:x:y:)``.
+  /// - Parameters:
+  ///   - polls: whether there are blocks: slots, and parts of those with many rows.
+  ///   - poll: called between them; the time that it takes is not the stage's own.
+  func run<Failure: Error>(
+    firstRows: UnsafeMutableBufferPointer<Int>, x: UnsafeMutableRawPointer,
+    y: UnsafeMutablePointer<Float>, polls: Bool, poll: () throws(Failure) -> Void
+  ) throws(Failure) {
     switch work {
     case .products(let ffn, let weights):
       for slot in 0..<weights.count {
-        let first = firstRows[slot]
-        let rows = firstRows[slot + 1] - first
-        guard rows > 0 else { continue }
-        ffn.apply(
-          rows: rows, x: x + first * hidden * elementType.byteCount, weights: weights[slot],
-          y: y + first * hidden)
-      }
-      if slowFactor > 1 {
-        let own = Double(MonotonicClock.now() - start)
-        MonotonicClock.spin(until: start + Int64(slowFactor * own))
+        var first = firstRows[slot]
+        while first < firstRows[slot + 1] {
+          let left = firstRows[slot + 1] - first
+          let rows = polls ? min(left, Self.rowsBetweenPolls) : left
+          let start = MonotonicClock.now()
+          ffn.apply(
+            rows: rows, x: x + first * hidden * elementType.byteCount, weights: weights[slot],
+            y: y + first * hidden)
+          if slowFactor > 1 {
+            let own = Double(MonotonicClock.now() - start)
+            MonotonicClock.spin(until: start + Int64(slowFactor * own))
+          }
+          first += rows
+          if polls { try poll() }
+        }
       }
     case .standIn(let timePerRow):
+      var start = MonotonicClock.now()
       let rows = firstRows[firstRows.count - 1]
       RowKernels.convert(count: rows * hidden, from: x, type: elementType, into: y, type: .f32)
       guard timePerRow > 0 else { return }
-      MonotonicClock.sleep(until: start + Int64(slowFactor * timePerRow * Double(rows)))
+      let end = start + Int64(slowFactor * timePerRow * Double(rows))
+      guard polls else {
+        MonotonicClock.sleep(until: end)
+        return
+      }
+      var left = end - MonotonicClock.now()
+      while left > 0 {
+        start = MonotonicClock.now()
+        MonotonicClock.sleep(until: start + min(left, Self.timeBetweenPolls))
+        left -= MonotonicClock.now() - start
+        try poll()
+      }
     }
   }
 }

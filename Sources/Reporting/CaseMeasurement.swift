@@ -90,10 +90,12 @@ public struct CaseMeasurement {
     public var combine: String
     public var combineWire: String
     public var chunks: Int
+    public var polls: Bool
 
     public init(
       dedup: String = "none", transport: String = "alltoallv", wire: String,
-      combine: String = "exact", combineWire: String = "f32", chunks: Int = 1
+      combine: String = "exact", combineWire: String = "f32", chunks: Int = 1,
+      polls: Bool = true
     ) {
       self.dedup = dedup
       self.transport = transport
@@ -101,6 +103,7 @@ public struct CaseMeasurement {
       self.combine = combine
       self.combineWire = combineWire
       self.chunks = chunks
+      self.polls = polls
     }
   }
 

@@ -69,6 +69,10 @@ extension CaseRecord {
     expertMaxOverMean = measurement.traffic.map(\.expertMaxOverMean)
     outputDigest = String(format: "%016llx", measurement.digest)
     balance = measurement.balance
+    if exchange.chunks > 1 {
+      poll = exchange.polls ? "on" : "off"
+      overlap = Overlap(timeline)
+    }
     biasUpdate = routing.biasUpdate
     expertRate = options.expertRate
     if let offer = measurement.capacity {

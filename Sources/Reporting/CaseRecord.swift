@@ -66,6 +66,8 @@ public struct CaseRecord: Codable, Sendable {
   public var combine: String
   public var combineWire: String
   public var chunks: Int
+  /// Whether chunks were moved on between blocks of work, "on" or "off"; null with one chunk.
+  @ExplicitNull public var poll: String? = nil
   public var topK: Int
   /// Capacity factor as written, or "none".
   public var capacity: String
@@ -96,6 +98,8 @@ public struct CaseRecord: Codable, Sendable {
   public var ranks: [RankTime]
   public var dispatchUs: ExchangeTime
   public var combineUs: ExchangeTime
+  /// How much of the exchanges ran beside compute; null with one chunk.
+  @ExplicitNull public var overlap: Overlap? = nil
   public var shares: Shares
   public var efficiency: Efficiency
   public var blame: BlameTable

@@ -88,8 +88,10 @@ struct ExchangeTable {
 extension CaseRecord {
   /// How its rows travel.
   fileprivate var exchangeWords: [String] {
-    [dedup, transport, wire, combine, combineWire, "\(chunks)"]
+    blockWords + ["\(chunks)", poll ?? ""]
   }
+
+  private var blockWords: [String] { [dedup, transport, wire, combine, combineWire] }
 
   /// Everything else that makes a case.
   private var otherWords: [String?] {
@@ -98,6 +100,12 @@ extension CaseRecord {
       biasUpdate.map { "\($0)" }, compute, expertRate.map { "\($0)" }, timing, delay, slow,
       "\(jitterUs)",
     ]
+  }
+
+  /// Whether another case is this one in one chunk, on the same steps.
+  func isChunked(_ other: CaseRecord) -> Bool {
+    chunks > 1 && other.chunks == 1 && block == other.block && blockWords == other.blockWords
+      && otherWords == other.otherWords
   }
 
   /// Whether another case differs in how its rows travel and in nothing else.

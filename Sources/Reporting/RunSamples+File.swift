@@ -29,6 +29,8 @@ extension RunSamples {
       var layers: Int
       /// Ranks whose completions the stamps hold; nil where exchanges are collectives.
       var partners: Int?
+      /// Whether the stamps hold the flights of exchanges; nil where they do not.
+      var flights: Bool?
       var groupSteps: [Int]
       /// Nanoseconds; nil where waiting is told by clocks.
       var barrierCost: Int64?
@@ -46,6 +48,7 @@ extension RunSamples {
         layers: samples.timeline.layout.layerCount,
         partners: samples.timeline.layout.partnerCount == 0
           ? nil : samples.timeline.layout.partnerCount,
+        flights: samples.timeline.layout.hasFlights ? true : nil,
         groupSteps: samples.groupSteps,
         barrierCost: samples.timeline.timing.barrierCost, digest: samples.digest,
         referenceError: samples.referenceError, referenceTokens: samples.referenceTokens)
@@ -145,7 +148,9 @@ extension RunSamples {
     guard (1...1 << 24).contains(ranks), entry.partners == nil || entry.partners == ranks else {
       return nil
     }
-    let layout = StampLayout(layerCount: entry.layers, partnerCount: entry.partners ?? 0)
+    let layout = StampLayout(
+      layerCount: entry.layers, partnerCount: entry.partners ?? 0,
+      hasFlights: entry.flights ?? false)
     guard stamps.shape[2] == layout.stampsPerStep, errors.shape == [steps, ranks],
       traffic.shape[0] == steps, volumes.count == steps, entry.groupSteps.reduce(0, +) == steps,
       // 36 years of nanoseconds: sums and differences of a few of these cannot overflow.

@@ -92,6 +92,16 @@ public struct CaseTimeline: Sendable, Equatable {
     (0..<layout.layerCount).reduce(0) { $0 + time(of: phase, rank: rank, step: step, layer: $1) }
   }
 
+  /// Time from the first message of an exchange that set off to the last one seen complete, summed
+  /// over the layers of one step, microseconds.
+  /// - Precondition: flights are recorded.
+  public func flightTime(of exchange: Phase.Exchange, rank: Int, step: Int) -> Double {
+    (0..<layout.layerCount).reduce(0) { sum, layer in
+      let start = layout.startOfFlight(of: exchange, layer: layer)
+      return sum + Double(stamp(start + 1, rank, step) - stamp(start, rank, step)) / 1000
+    }
+  }
+
   /// What a rank's step spends outside its phases, microseconds.
   public func otherTime(rank: Int, step: Int) -> Double {
     wallTime(rank: rank, step: step)

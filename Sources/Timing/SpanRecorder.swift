@@ -54,6 +54,13 @@ public struct SpanRecorder: ~Copyable {
     }
   }
 
+  /// Tells the watchdog what a layer is doing that takes its stamps at its end.
+  @inline(__always)
+  public func reached(_ stamp: LayerStamp) {
+    let layers = (taken - 1) / StampLayout.stampsPerLayer
+    heartbeat.stampTaken(1 + layers * StampLayout.stampsPerLayer + stamp.rawValue + 1)
+  }
+
   /// Ends a step: takes its last stamp.
   /// - Precondition: every stamp of every layer was taken.
   public mutating func endStep() {
@@ -90,6 +97,24 @@ public struct SpanRecorder: ~Copyable {
       best = min(best, MonotonicClock.now() - start)
     }
     return Double(best) / Double(layout.stampsPerStep)
+  }
+}
+
+// MARK: - Flights
+
+extension SpanRecorder {
+  /// Records when the first message of an exchange set off and when the last was seen complete,
+  /// nanoseconds.
+  ///
+  /// Within a layer. Nothing happens where the layout has no flights.
+  public mutating func record(
+    flightOf exchange: Phase.Exchange, from start: Int64, to end: Int64
+  ) {
+    guard layout.hasFlights else { return }
+    let index = layerStart + layout.offsetOfFlight(exchange)
+    precondition(index < layout.stepEnd, "recorded after the last layer")
+    stamps[index] = start
+    stamps[index + 1] = max(start, end)
   }
 }
 

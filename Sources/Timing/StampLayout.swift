@@ -20,16 +20,24 @@ public enum LayerStamp: Int, Sendable, CaseIterable {
 /// Where the completions of partners are known, the stamps of a layer that are taken in order are
 /// followed, for dispatch and then for combine, by R completions and one stamp that lies the largest
 /// poll gap after the arrival: a duration that survives the alignment of clocks.
+///
+/// Where an exchange runs beside compute, the stamps of a layer end with its flights: for dispatch and
+/// then for combine, when the first message set off and when the last was seen complete.
 public struct StampLayout: Sendable, Equatable {
   /// Layers of a step.
   public let layerCount: Int
   /// Ranks whose completions each exchange records, R; 0 where exchanges are collectives.
   public let partnerCount: Int
+  /// Whether the flights of exchanges are recorded.
+  public let hasFlights: Bool
   /// Stamps of one layer that are taken in order.
   static let stampsPerLayer = LayerStamp.allCases.count
   /// All stamps of one layer.
   var layerStride: Int {
     // Two exchanges; `allCases` might allocate within a step.
+    offsetOfFlights + (hasFlights ? 4 : 0)
+  }
+  private var offsetOfFlights: Int {
     Self.stampsPerLayer + (partnerCount > 0 ? 2 * exchangeStride : 0)
   }
   /// Completions and poll gap of one exchange.
@@ -39,9 +47,10 @@ public struct StampLayout: Sendable, Equatable {
   /// Stamps of one step that are taken in order.
   var orderedStampsPerStep: Int { 2 + layerCount * Self.stampsPerLayer }
 
-  public init(layerCount: Int, partnerCount: Int = 0) {
+  public init(layerCount: Int, partnerCount: Int = 0, hasFlights: Bool = false) {
     self.layerCount = layerCount
     self.partnerCount = partnerCount
+    self.hasFlights = hasFlights
   }
 
   /// Index of a stamp within its step.
@@ -60,6 +69,18 @@ public struct StampLayout: Sendable, Equatable {
   /// Index of the first completion of an exchange within its layer.
   func offsetOfCompletions(_ exchange: Phase.Exchange) -> Int {
     Self.stampsPerLayer + (exchange == .dispatch ? 0 : exchangeStride)
+  }
+
+  /// Index of the start of an exchange's flight within its step; its end follows.
+  /// - Precondition: flights are recorded.
+  public func startOfFlight(of exchange: Phase.Exchange, layer: Int) -> Int {
+    precondition(hasFlights, "the layout has no flights")
+    return 1 + layer * layerStride + offsetOfFlight(exchange)
+  }
+
+  /// Index of the start of an exchange's flight within its layer.
+  func offsetOfFlight(_ exchange: Phase.Exchange) -> Int {
+    offsetOfFlights + (exchange == .dispatch ? 0 : 2)
   }
 
   /// Whether the stamp at an index of a step is one of those that are taken in order: those that

@@ -38,6 +38,10 @@ extension CaseKnob {
           }
           $0.chunks = chunks
         }, word: { "\($0.chunks)" }),
+      CaseKnob(
+        name: "poll", text: \.execution?.poll,
+        set: { $0.poll = try CaseSpec.value(CaseSpec.Poll.self, $1, "poll") },
+        word: \.poll.rawValue),
     ]
   }
 }
@@ -48,11 +52,16 @@ extension CaseSpec {
   func exchange(defaultWire wire: WireFormat) -> ExchangeScheme {
     ExchangeScheme(
       dedup: dedup, transport: transport, wire: self.wire ?? wire, combine: combine,
-      combineWire: combineWire, chunks: chunks)
+      combineWire: combineWire, chunks: chunks, polls: poll == .on)
   }
 
   /// Why the options of the exchange do not go together; nil where they do.
-  var contradiction: String? { exchange(defaultWire: .f32).contradiction }
+  var contradiction: String? {
+    if timing == .barrier && chunks > 1 {
+      return "--timing barrier stops before every exchange, accepted with it is --chunks 1"
+    }
+    return exchange(defaultWire: .f32).contradiction
+  }
 
   /// The cases whose exchange is possible, and a remark on those that are left out.
   ///

@@ -26,6 +26,7 @@ struct CaseSpec: Equatable {
   var combine = CombineRule.exact
   var combineWire = ElementType.f32
   var chunks = 1
+  var poll = Poll.on
   var compute = Compute.real
   /// FLOP/s of emulated compute.
   var expertRate: Double?
@@ -35,6 +36,11 @@ struct CaseSpec: Equatable {
   /// What stands for expert compute, as it is written.
   enum Compute: String, CaseIterable {
     case real, emulated, none
+  }
+
+  /// Whether chunks are moved on between blocks of work, as it is written.
+  enum Poll: String, CaseIterable {
+    case on, off
   }
 
   /// The options that make cases, as they were given.
@@ -82,6 +88,9 @@ struct CaseSpec: Equatable {
     if execution?.expertRate != nil, !cases.contains(where: { $0.compute == .emulated }) {
       throw InputError("--expert-rate is given, but no case has --compute emulated")
     }
+    if let poll = execution?.poll, !cases.contains(where: { $0.chunks > 1 }) {
+      throw InputError("--poll \(poll) has no effect without --chunks of 2 or more")
+    }
     for (option, given) in [
       ("drop-policy", routing.dropPolicy), ("capacity-scope", routing.capacityScope),
     ] {
@@ -93,6 +102,7 @@ struct CaseSpec: Equatable {
     try requireDistinct(cases)
     // A list of rates makes cases of emulated compute only, one of policies limited cases only.
     for index in cases.indices {
+      if cases[index].chunks == 1 { cases[index].poll = .on }
       if cases[index].compute != .emulated { cases[index].expertRate = nil }
       if cases[index].capacity == nil {
         cases[index].dropPolicy = .position

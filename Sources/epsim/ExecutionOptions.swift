@@ -54,6 +54,13 @@ struct ExecutionOptions: ParsableArguments {
 
   @Option(
     help: """
+      Whether chunks that are under way are moved on between blocks of work: on (default); off \
+      shows what MPI does by itself.
+      """)
+  var poll: String?
+
+  @Option(
+    help: """
       What stands for the experts: real products; emulated, rows travel and the rank sleeps for the \
       time that --expert-rate gives; none, rows return at once.
       """)

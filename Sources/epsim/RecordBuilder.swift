@@ -55,6 +55,11 @@ struct RecordBuilder {
   }
 
   private var cases: [CaseRecord] {
+    let records = measuredCases
+    return records.map { $0.withHiddenShare(among: records) }
+  }
+
+  private var measuredCases: [CaseRecord] {
     session.configuration.cases.indices.compactMap { index in
       // A run that ended early has not reached the cases of later blocks.
       guard let measured = samples.first(ofCase: index) else { return nil }
@@ -140,7 +145,7 @@ extension CaseMeasurement.Exchange {
     self.init(
       dedup: scheme.dedup.rawValue, transport: scheme.transport.rawValue,
       wire: scheme.wire.rawValue, combine: scheme.combine.rawValue,
-      combineWire: scheme.combineWire.rawValue, chunks: scheme.chunks)
+      combineWire: scheme.combineWire.rawValue, chunks: scheme.chunks, polls: scheme.polls)
   }
 }
 

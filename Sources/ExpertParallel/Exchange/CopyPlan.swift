@@ -81,41 +81,45 @@ final class CopyPlan {
     entries.deallocate()
   }
 
-  /// Plans a batch. Local.
+  /// Plans the copies of the tokens of a plan. Local.
   ///
-  /// - Parameter slots: [T, K] slot that serves each assignment, -1 where it was dropped.
+  /// - Parameter decision: of the batch that the tokens are of.
   func build(
-    _ slots: UnsafeMutableBufferPointer<Int32>, decision: borrowing RoutingDecision
+    _ plan: DispatchPlan, decision: borrowing RoutingDecision
   ) throws(MPIError) {
-    countCopies(slots, decision)
+    countCopies(plan, topK: decision.topK)
     try partition.setCounts(UnsafeBufferPointer(copiesPerTarget))
     for target in nextCopy.indices { nextCopy[target] = partition.displacements[target] }
     let topK = decision.topK
     lastTokenOfTarget.update(repeating: -1)
     decision.routingWeights.withUnsafeBufferPointer { weights in
+      let firstWeight = plan.tokens.lowerBound * topK
       var assignment = 0
-      for token in 0..<Int32(truncatingIfNeeded: decision.tokenCount) {
+      for token in plan.tokens {
         for _ in 0..<topK {
-          let slot = slots[assignment]
+          let slot = plan.slots[assignment]
           copyOfChoice[assignment] =
-            slot < 0 ? -1 : addEntry(slot, weight: weights[assignment], token: token)
+            slot < 0
+            ? -1
+            : addEntry(
+              slot, weight: weights[firstWeight + assignment],
+              token: Int32(truncatingIfNeeded: token))
           assignment += 1
         }
       }
     }
   }
 
-  private func countCopies(
-    _ slots: UnsafeMutableBufferPointer<Int32>, _ decision: borrowing RoutingDecision
-  ) {
+  private func countCopies(_ plan: DispatchPlan, topK: Int) {
     copiesPerTarget.update(repeating: 0)
     tokensPerRank.update(repeating: 0)
     lastTokenOfTarget.update(repeating: -1)
     lastTokenOfRank.update(repeating: -1)
     var assignment = 0
-    for token in 0..<Int32(truncatingIfNeeded: decision.tokenCount) {
-      for _ in 0..<decision.topK {
-        let slot = Int(slots[assignment])
+    for token in plan.tokens {
+      let token = Int32(truncatingIfNeeded: token)
+      for _ in 0..<topK {
+        let slot = Int(plan.slots[assignment])
         assignment += 1
         guard slot >= 0 else { continue }
         let (target, rank) = (Int(targetOfSlot[slot]), Int(rankOfSlot[slot]))

@@ -5,7 +5,8 @@ internal import MPI
 internal import MoE
 internal import Placement
 
-/// Which row of which token goes to which expert slot, for one layer on one rank.
+/// Which row of which token goes to which expert slot, for one layer on one rank: all of its tokens,
+/// or a range of them.
 ///
 /// Rows are ordered by destination slot (and so by rank, for a rank's slots are consecutive), and
 /// within a slot by assignment: a counting sort. The storage is allocated once and reused; building
@@ -23,6 +24,8 @@ final class DispatchPlan {
   private(set) var sendPartition: Partition
   /// Assignments planned, dropped ones included.
   private(set) var assignmentCount = 0
+  /// The tokens that are planned; [T, K] counts from the first of them.
+  private(set) var tokens = 0..<0
 
   /// Rows to send.
   var rowCount: Int { sendPartition.total }
@@ -59,14 +62,40 @@ final class DispatchPlan {
   /// Plans a batch. Local.
   /// - Throws: an overflow of 2^31 rows.
   func build(_ decision: borrowing RoutingDecision, replicas: ReplicaTable) throws(MPIError) {
-    assignmentCount = decision.expertIndices.count
+    choose(decision, replicas: replicas)
+    try orderRows(topK: decision.topK)
+  }
+
+  /// Chooses the slots of a batch and nothing more: its rows are planned in parts. Local.
+  func choose(_ decision: borrowing RoutingDecision, replicas: ReplicaTable) {
+    take(0..<decision.tokenCount, topK: decision.topK)
+    replicas.choose(
+      decision, into: UnsafeMutableBufferPointer(rebasing: slots[..<assignmentCount]),
+      uses: expertUses)
+  }
+
+  /// Plans some tokens of a batch, whose slots were chosen for all of them together. Local.
+  /// - Throws: an overflow of 2^31 rows.
+  func build(
+    _ tokens: Range<Int>, of batch: DispatchPlan, topK: Int
+  ) throws(MPIError) {
+    take(tokens, topK: topK)
+    for assignment in 0..<assignmentCount {
+      slots[assignment] = batch.slots[tokens.lowerBound * topK + assignment]
+    }
+    try orderRows(topK: topK)
+  }
+
+  private func take(_ tokens: Range<Int>, topK: Int) {
+    self.tokens = tokens
+    assignmentCount = tokens.count * topK
     precondition(
       assignmentCount <= slots.count, "\(assignmentCount) assignments, room for \(slots.count)")
-    let chosen = UnsafeMutableBufferPointer(rebasing: slots[..<assignmentCount])
-    replicas.choose(decision, into: chosen, uses: expertUses)
+  }
 
+  private func orderRows(topK: Int) throws(MPIError) {
     rowsPerSlot.update(repeating: 0)
-    for slot in chosen where slot >= 0 { rowsPerSlot[Int(slot)] += 1 }
+    for slot in slots[..<assignmentCount] where slot >= 0 { rowsPerSlot[Int(slot)] += 1 }
     var row: Int32 = 0
     for rank in rowsPerRank.indices {
       let first = row
@@ -76,11 +105,10 @@ final class DispatchPlan {
       }
       rowsPerRank[rank] = row - first
     }
-    let topK = decision.topK
     var assignment = 0
-    for token in 0..<decision.tokenCount {
+    for token in tokens {
       for _ in 0..<topK {
-        let slot = Int(chosen[assignment])
+        let slot = Int(slots[assignment])
         if slot >= 0 {
           let row = nextRow[slot]
           nextRow[slot] = row + 1

@@ -21,10 +21,13 @@ public struct ExchangeScheme: Sendable, Hashable {
   public var combineWire: ElementType
   /// Parts of a rank's tokens; the exchange of one overlaps the compute of another.
   public var chunks: Int
+  /// Whether MPI is let move what is under way between blocks of work; of no effect with one chunk.
+  public var polls: Bool
 
   public init(
     dedup: Dedup = .none, transport: Transport = .allToAllV, wire: WireFormat,
-    combine: CombineRule = .exact, combineWire: ElementType = .f32, chunks: Int = 1
+    combine: CombineRule = .exact, combineWire: ElementType = .f32, chunks: Int = 1,
+    polls: Bool = true
   ) {
     self.dedup = dedup
     self.transport = transport
@@ -32,6 +35,7 @@ public struct ExchangeScheme: Sendable, Hashable {
     self.combine = combine
     self.combineWire = combineWire
     self.chunks = chunks
+    self.polls = polls
   }
 
   /// The most chunks that a batch is split into.

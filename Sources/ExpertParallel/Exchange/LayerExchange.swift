@@ -58,6 +58,29 @@ extension LayerExchange {
   func recordCompletions(_ way: Phase.Exchange, into recorder: inout SpanRecorder) {}
 }
 
+/// What brings the rows of a case to their experts and back.
+enum LayerEngine {
+  /// One exchange each way.
+  case whole(any LayerExchange)
+  /// An exchange each way for every chunk of tokens.
+  case chunked(ChunkedExchange)
+
+  /// What left this rank since it was last cleared.
+  var volume: ExchangeVolume {
+    switch self {
+    case .whole(let exchange): exchange.volume
+    case .chunked(let exchange): exchange.volume
+    }
+  }
+
+  func clearVolume() {
+    switch self {
+    case .whole(let exchange): exchange.volume = ExchangeVolume()
+    case .chunked(let exchange): exchange.volume = ExchangeVolume()
+    }
+  }
+}
+
 /// What an engine is made for.
 struct ExchangeSetting {
   let scheme: ExchangeScheme
@@ -69,7 +92,7 @@ struct ExchangeSetting {
   let elementType: ElementType
   /// Choices of a token.
   let choiceWidth: Int
-  let bounds: RowBounds
+  var bounds: RowBounds
   let buffers: LayerBuffers
   /// What the node shares; nil where no case needs it.
   let space: NodeSpace?
@@ -129,7 +152,11 @@ struct ExchangeSetting {
   }
 
   /// The engine of the scheme. Local.
-  func engine() throws(MPIError) -> any LayerExchange {
+  func engine() throws(MPIError) -> LayerEngine {
+    scheme.chunks > 1 ? .chunked(try ChunkedExchange(self)) : .whole(try exchange())
+  }
+
+  private func exchange() throws(MPIError) -> any LayerExchange {
     switch scheme.transport {
     case .padded: return try PaddedExchange(self)
     case .allGather: return try AllGatherExchange(self)

@@ -60,7 +60,7 @@ final class OutgoingRows {
   /// Takes over a plan, and plans its copies. Local.
   func prepare(_ plan: DispatchPlan, _ decision: borrowing RoutingDecision) throws(MPIError) {
     self.plan = plan
-    try copies?.build(plan.slots, decision: decision)
+    try copies?.build(plan, decision: decision)
   }
 
   /// Units for each destination.

@@ -6,105 +6,44 @@ internal import MPI
 internal import MoE
 internal import Timing
 
-/// One block to every rank: a row per assignment, or a copy per token and rank.
-///
-/// A rank's own block is copied apart, so that the copy can be timed apart.
+/// One block to every rank, in one exchange each way.
 final class RankExchange: LayerExchange {
   var volume = ExchangeVolume()
-  let arrived: ArrivedRows
+  var arrived: ArrivedRows { blocks.arrived }
 
-  private let setting: ExchangeSetting
-  private let outgoing: OutgoingRows
+  private let blocks: RankBlocks
   private let transport: any RowTransport
-  private let unit: RowDatatype
-  private let result: RowDatatype
-  private var plan: DispatchPlan?
-  private var arrivals: Partition
-  private var returns: Partition
+  private let rank: Int
   /// When every rank had told its counts.
   private var counted: Int64 = 0
-  private var remoteSends: Partition
-  private var remoteReceives: Partition
-  private var remoteReturns: Partition
-  private var remoteResults: Partition
 
   init(_ setting: ExchangeSetting, transport: any RowTransport) throws(MPIError) {
-    self.setting = setting
     self.transport = transport
-    outgoing = setting.outgoing()
-    arrived = try setting.arrivals(outgoing)
-    unit = try RowDatatype(byteCount: outgoing.unitBytes)
-    result = try RowDatatype(byteCount: setting.resultBytes)
-    let empty = Partition(peerCount: setting.rankCount)
-    (arrivals, returns) = (empty, empty)
-    (remoteSends, remoteReceives) = (empty, empty)
-    (remoteReturns, remoteResults) = (empty, empty)
+    rank = setting.rank
+    blocks = try RankBlocks(setting)
   }
 
   func prepare(_ plan: DispatchPlan, _ decision: borrowing RoutingDecision) throws(MPIError) {
-    self.plan = plan
-    try outgoing.prepare(plan, decision)
+    try blocks.prepare(plan, decision)
   }
 
-  func pack() {
-    let units = outgoing.partition
-    for peer in 0..<setting.rankCount {
-      outgoing.encodeBlock(
-        for: peer,
-        into: setting.buffers.sendRows + units[peer].lowerBound * outgoing.unitBytes)
-    }
-  }
+  func pack() { blocks.pack() }
 
   func dispatch(layer: Int, on comm: borrowing Communicator) throws -> DispatchHandle {
-    let (plan, units) = (plan!, outgoing.partition)
-    // Counts per slot, not per rank: the receiver then knows the expert of every row.
-    try arrived.counts.exchange(
-      rowsPerSlot: UnsafeBufferPointer(plan.rowsPerSlot), layer: layer, on: comm
-    ) { peer in
-      Announcement(rows: plan.sendPartition.counts[peer], units: units.counts[peer])
-    }
+    try blocks.announce(layer: layer, on: comm)
     counted = MonotonicClock.now()
-    try arrivals.setCounts(UnsafeBufferPointer(arrived.counts.unitsPerSource))
-    arrived.place()
-    try setting.requireRoom(forRows: arrived.rowCount, layer: layer)
-    for source in 0..<setting.rankCount {
-      arrived.firstUnit[source] = arrivals[source].lowerBound
-    }
-    remoteSends.copyParts(of: units, leavingOut: setting.rank)
-    remoteReceives.copyParts(of: arrivals, leavingOut: setting.rank)
     try transport.exchange(
-      .dispatch, rows: setting.buffers.sendRows, remoteSends, into: setting.buffers.receivedRows,
-      remoteReceives, row: unit, on: comm)
-    setting.count(remoteSends, rowBytes: outgoing.unitBytes, in: &volume.dispatch)
+      .dispatch, rows: blocks.place.sendRows, blocks.remoteSends,
+      into: blocks.place.receivedRows, blocks.remoteReceives, row: blocks.unit, on: comm)
+    blocks.count(.dispatch, in: &volume)
     return DispatchHandle(receivedRows: arrived.rowCount)
   }
 
-  func copyOwnRows() {
-    let own = outgoing.partition[setting.rank]
-    (setting.buffers.receivedRows + arrivals[setting.rank].lowerBound * outgoing.unitBytes)
-      .copyMemory(
-        from: setting.buffers.sendRows + own.lowerBound * outgoing.unitBytes,
-        byteCount: own.count * outgoing.unitBytes)
-  }
+  func copyOwnRows() { blocks.copyOwnRows() }
 
-  func group() throws(ExchangeDisagreement) {
-    let buffers = setting.buffers
-    try arrived.index(buffers.receivedRows)
-    for source in 0..<setting.rankCount {
-      arrived.group(source: source, from: buffers.receivedRows, into: buffers.groupedRows)
-    }
-  }
+  func group() throws(ExchangeDisagreement) { try blocks.group() }
 
-  func ungroup() {
-    var row = 0
-    for source in 0..<setting.rankCount {
-      arrived.firstResult[source] = row
-      arrived.writeResults(
-        of: source, from: setting.buffers.expertOutput,
-        into: setting.buffers.returnRows + row * setting.resultBytes)
-      row += Int(arrived.resultsPerSource[source])
-    }
-  }
+  func ungroup() { blocks.ungroup() }
 
   func combine(
     _ handle: consuming DispatchHandle, on comm: borrowing Communicator
@@ -112,27 +51,17 @@ final class RankExchange: LayerExchange {
     precondition(
       handle.receivedRows == arrived.rowCount,
       "the handle is of \(handle.receivedRows) rows, the exchange of \(arrived.rowCount)")
-    try returns.setCounts(UnsafeBufferPointer(arrived.resultsPerSource))
-    remoteReturns.copyParts(of: returns, leavingOut: setting.rank)
-    remoteResults.copyParts(of: outgoing.returning, leavingOut: setting.rank)
     try transport.exchange(
-      .combine, rows: setting.buffers.returnRows, remoteReturns,
-      into: setting.buffers.combinedRows, remoteResults, row: result, on: comm)
-    setting.count(remoteReturns, rowBytes: setting.resultBytes, in: &volume.combine)
+      .combine, rows: blocks.place.returnRows, blocks.remoteReturns,
+      into: blocks.place.combinedRows, blocks.remoteResults, row: blocks.result, on: comm)
+    blocks.count(.combine, in: &volume)
   }
 
-  func copyOwnResults() {
-    let own = returns[setting.rank]
-    (setting.buffers.combinedRows
-      + outgoing.returning[setting.rank].lowerBound * setting.resultBytes)
-      .copyMemory(
-        from: setting.buffers.returnRows + own.lowerBound * setting.resultBytes,
-        byteCount: own.count * setting.resultBytes)
-  }
+  func copyOwnResults() { blocks.copyOwnResults() }
 
   func recordCompletions(_ way: Phase.Exchange, into recorder: inout SpanRecorder) {
     guard let times = transport.partnerTimes else { return }
-    for (peer, time) in times.completions.enumerated() where peer != setting.rank {
+    for (peer, time) in times.completions.enumerated() where peer != rank {
       // Dispatch hears of every rank by its counts.
       let completed = way == .dispatch ? max(counted, time) : time
       if completed > 0 { recorder.record(partner: peer, of: way, completed: completed) }
@@ -141,6 +70,6 @@ final class RankExchange: LayerExchange {
   }
 
   func returned(weights: UnsafePointer<Float>, topK: Int) -> ReturnedRows {
-    outgoing.returned(setting.buffers.combinedRows, weights: weights, topK: topK)
+    blocks.returned(weights: weights, topK: topK)
   }
 }

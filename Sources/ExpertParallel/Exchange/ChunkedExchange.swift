@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: the exchange of a layer in chunks of tokens, each under way while others compute.
+
+internal import CostModel
+internal import MPI
+internal import MoE
+internal import Timing
+
+/// The blocks of every chunk of a rank's tokens, one behind the other in the buffers of the whole.
+///
+/// Slots are chosen for all tokens together, so counters do not depend on the number of chunks; each
+/// chunk then has rows, counts and results of its own. Nothing here allocates after `init`.
+final class ChunkedExchange {
+  /// What left this rank since it was last cleared.
+  var volume = ExchangeVolume()
+  let transport: ChunkTransport
+  /// Whether messages are moved on between blocks of work.
+  let polls: Bool
+  /// Chunks, some of them without tokens where there are fewer tokens than chunks.
+  var count: Int { blocks.count }
+  /// Rows at this rank's experts, of all chunks.
+  private(set) var receivedRows = 0
+
+  private let blocks: [RankBlocks]
+  private let plans: [DispatchPlan]
+  private let setting: ExchangeSetting
+
+  init(_ setting: ExchangeSetting) throws(MPIError) {
+    self.setting = setting
+    let scheme = setting.scheme
+    polls = scheme.polls
+    transport = ChunkTransport(
+      rankCount: setting.rankCount, chunkCount: scheme.chunks,
+      isCollective: scheme.transport != .pointToPoint)
+    var part = setting
+    part.bounds = setting.bounds.ofChunk(
+      scheme.chunks, ranks: setting.rankCount, choiceWidth: setting.choiceWidth)
+    var blocks: [RankBlocks] = []
+    for _ in 0..<scheme.chunks { blocks.append(try RankBlocks(part)) }
+    self.blocks = blocks
+    plans = blocks.map { _ in
+      DispatchPlan(
+        assignmentCapacity: part.assignmentCapacity, expertCount: 0,
+        slotOffsets: setting.slotOffsets)
+    }
+  }
+
+  subscript(chunk: Int) -> RankBlocks { blocks[chunk] }
+
+  /// The tokens of a chunk.
+  func tokens(of chunk: Int) -> Range<Int> { plans[chunk].tokens }
+
+  /// Decides which rows and copies travel in which chunk. Local.
+  /// - Parameter plan: the slots of all tokens.
+  func prepare(_ plan: DispatchPlan, _ decision: borrowing RoutingDecision) throws(MPIError) {
+    transport.clear()
+    let tokens = decision.tokenCount
+    for chunk in 0..<count {
+      try plans[chunk].build(
+        chunk * tokens / count..<(chunk + 1) * tokens / count, of: plan, topK: decision.topK)
+      try blocks[chunk].prepare(plans[chunk], decision)
+      if chunk > 0 { blocks[chunk].placeSent(after: blocks[chunk - 1]) }
+    }
+  }
+
+  func pack() {
+    for chunk in blocks { chunk.pack() }
+  }
+
+  /// Counts of all chunks, then the rows of all set off, the first chunk first. Collective.
+  func startDispatch(layer: Int, on comm: borrowing Communicator) throws {
+    receivedRows = 0
+    for chunk in 0..<count {
+      try blocks[chunk].announce(layer: layer, on: comm)
+      receivedRows += blocks[chunk].arrived.rowCount
+      try setting.requireRoom(forRows: receivedRows, layer: layer)
+      if chunk > 0 { blocks[chunk].placeArrivals(after: blocks[chunk - 1]) }
+    }
+    for (chunk, blocks) in blocks.enumerated() {
+      try transport.start(
+        .dispatch, chunk, rows: blocks.place.sendRows, blocks.remoteSends,
+        into: blocks.place.receivedRows, blocks.remoteReceives, row: blocks.unit, on: comm)
+      blocks.count(.dispatch, in: &volume)
+    }
+  }
+
+  /// The results of a chunk set off. Collective.
+  func startCombine(_ chunk: Int, on comm: borrowing Communicator) throws(MPIError) {
+    let blocks = blocks[chunk]
+    try transport.start(
+      .combine, chunk, rows: blocks.place.returnRows, blocks.remoteReturns,
+      into: blocks.place.combinedRows, blocks.remoteResults, row: blocks.result, on: comm)
+    blocks.count(.combine, in: &volume)
+  }
+}
+
+extension RowBounds {
+  /// What one of so many chunks can have at most.
+  fileprivate func ofChunk(_ chunks: Int, ranks: Int, choiceWidth: Int) -> RowBounds {
+    var bounds = self
+    bounds.tokens = (tokens + chunks - 1) / chunks
+    // Every rank may have a token more than its share.
+    bounds.allTokens = min(allTokens, allTokens / chunks + ranks)
+    bounds.sentRows = min(sentRows, bounds.tokens * choiceWidth)
+    bounds.receivedRows = min(receivedRows, bounds.allTokens * choiceWidth)
+    return bounds
+  }
+}
