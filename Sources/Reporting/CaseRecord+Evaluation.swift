@@ -27,7 +27,6 @@ extension CaseRecord {
     wire = exchange.wire
     combine = exchange.combine
     combineWire = exchange.combineWire
-    chunks = exchange.chunks
     compute = options.compute
     timing = options.timing
     jitterUs = options.jitterUs
@@ -69,6 +68,8 @@ extension CaseRecord {
     expertMaxOverMean = measurement.traffic.map(\.expertMaxOverMean)
     outputDigest = String(format: "%016llx", measurement.digest)
     balance = measurement.balance
+    chunks = exchange.chunks
+    choices = measurement.choices
     biasUpdate = routing.biasUpdate
     expertRate = options.expertRate
     if let offer = measurement.capacity {

@@ -65,7 +65,10 @@ public struct CaseRecord: Codable, Sendable {
   public var wire: String
   public var combine: String
   public var combineWire: String
-  public var chunks: Int
+  /// Null where it is chosen, exchange by exchange.
+  @ExplicitNull public var chunks: Int? = nil
+  /// What was chosen, "DEDUP TRANSPORT CHUNKS"; null where there is no choice.
+  @ExplicitNull public var choices: [String: ExchangeChoices]? = nil
   public var topK: Int
   /// Capacity factor as written, or "none".
   public var capacity: String

@@ -88,7 +88,7 @@ struct ExchangeTable {
 extension CaseRecord {
   /// How its rows travel.
   fileprivate var exchangeWords: [String] {
-    [dedup, transport, wire, combine, combineWire, "\(chunks)"]
+    [dedup, transport, wire, combine, combineWire, chunks.map(String.init) ?? "auto"]
   }
 
   /// Everything else that makes a case.

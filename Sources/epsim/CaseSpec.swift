@@ -26,6 +26,8 @@ struct CaseSpec: Equatable {
   var combine = CombineRule.exact
   var combineWire = ElementType.f32
   var chunks = 1
+  /// Which of these three are chosen by a table.
+  var automatic = AutomaticKnobs()
   var compute = Compute.real
   /// FLOP/s of emulated compute.
   var expertRate: Double?
@@ -82,6 +84,7 @@ struct CaseSpec: Equatable {
     if execution?.expertRate != nil, !cases.contains(where: { $0.compute == .emulated }) {
       throw InputError("--expert-rate is given, but no case has --compute emulated")
     }
+    try requireTable(execution?.exchangeTable, for: cases)
     for (option, given) in [
       ("drop-policy", routing.dropPolicy), ("capacity-scope", routing.capacityScope),
     ] {
@@ -154,10 +157,11 @@ struct CaseSpec: Equatable {
   }
 
   static func value<Value: RawRepresentable<String> & CaseIterable>(
-    _ type: Value.Type, _ text: String, _ name: String
+    _ type: Value.Type, _ text: String, _ name: String, also other: String? = nil
   ) throws -> Value {
     guard let value = Value(rawValue: text) else {
-      let accepted = Value.allCases.map(\.rawValue).joined(separator: ", ")
+      let values = Value.allCases.map(\.rawValue) + (other.map { [$0] } ?? [])
+      let accepted = values.joined(separator: ", ")
       throw InputError("--\(name) \(text) is unknown, accepted are \(accepted)")
     }
     return value
