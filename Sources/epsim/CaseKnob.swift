@@ -77,8 +77,9 @@ struct CaseKnob {
   func namePart(of spec: CaseSpec) -> String? {
     let word = word(spec)
     return switch name {
-    case "replica-choice", "transport", "wire", "combine", "compute", "timing": word
-    case "dedup": spec.dedup == .none ? "no dedup" : "dedup \(word)"
+    case "transport": spec.automatic.transport ? "transport auto" : word
+    case "replica-choice", "wire", "combine", "compute", "timing": word
+    case "dedup": word == "none" ? "no dedup" : "dedup \(word)"
     case "combine-wire": "combine \(word)"
     case "top-k": spec.topK.map { "top-\($0)" }
     case "capacity": spec.capacity == nil ? "dropless" : "capacity \(word)"

@@ -47,8 +47,8 @@ extension CountExchange {
   /// Source: Hoefler, Siebert and Lumsdaine 2010, algorithm NBX; the reduction is our addition.
   func exchangeSparsely(layer: Int, on comm: borrowing Communicator) throws {
     let sparse = sparse!
-    // A quick rank may be one exchange ahead, never two.
-    let tag = 10 + Int(serial & 1)
+    // A quick rank may be one exchange ahead, here or on another channel, never two.
+    let tag = 10 + 2 * channel + Int(serial & 1)
     sparse.hasTold.update(repeating: 0)
     copyOwnCounts()
     try read(rank, layer: layer)
