@@ -20,6 +20,7 @@ final class CaseCollector {
   private var stamps: [[[Int64]]] = []
   private var traffic: [TrafficCounters] = []
   private var volumes: [ExchangeVolume] = []
+  private var choices: [[ExchangeChooser.Choice]] = []
   private var receivedRows: [[[Int]]] = []
   private var digest: UInt64 = 0
   private var check: (error: Double, tokens: Int)?
@@ -51,6 +52,7 @@ final class CaseCollector {
     stamps.append(stepStamps)
     traffic.append(counters)
     volumes.append(volume)
+    choices.append(runner.exchangeChoices())
     receivedRows.append(rows)
   }
 
@@ -80,8 +82,7 @@ final class CaseCollector {
     }
     return CaseResult(
       name: name, block: block, timeline: timeline, traffic: traffic, volumes: volumes,
-      receivedRows: receivedRows,
-      digest: digest, referenceError: check?.error, referenceTokens: check?.tokens ?? 0,
-      balance: balance)
+      choices: choices, receivedRows: receivedRows, digest: digest,
+      referenceError: check?.error, referenceTokens: check?.tokens ?? 0, balance: balance)
   }
 }

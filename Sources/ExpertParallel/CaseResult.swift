@@ -47,6 +47,9 @@ public struct CaseResult: Sendable {
   public let traffic: [TrafficCounters]
   /// What left its rank, over all ranks, one per measured step.
   public let volumes: [ExchangeVolume]
+  /// [steps][layers] what moved the rows, among the schemes of the case's selection; no layers
+  /// where there is no choice.
+  public let choices: [[ExchangeChooser.Choice]]
   /// [steps][R][layers] rows that MPI delivered to each rank.
   public let receivedRows: [[[Int]]]
   /// Sum mod 2^64 over tokens of a hash of (global token, output row), first measured step.

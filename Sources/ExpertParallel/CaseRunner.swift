@@ -16,7 +16,7 @@ final class CaseRunner {
 
   private let configuration: RunConfiguration
   private let layers: [DistributedLayer]
-  private let engine: LayerEngine
+  private let engines: CaseEngines
   private let buffers: LayerBuffers
   /// Where a router needs the tokens of all ranks; shared by the layers, which run in turn.
   private let global: GlobalBatch?
@@ -35,37 +35,34 @@ final class CaseRunner {
     self.rank = rank
     index = caseIndex
     self.heartbeat = heartbeat
-    // Layers run one after the other, so they share the exchange.
-    let routing = configuration.routing(of: runCase)
-    let engine = try ExchangeSetting(
-      scheme: runCase.exchange, topology: configuration.topology,
-      slotOffsets: runCase.placement.slotOffsets, rank: rank,
-      hidden: configuration.model.hiddenSize, elementType: configuration.elementType,
-      choiceWidth: routing.choiceWidth, bounds: bounds, buffers: buffers, space: space
-    ).engine()
-    self.engine = engine
-    let assignments = configuration.tokenCapacity(rank: rank) * routing.choiceWidth
+    let engines = try CaseEngines(
+      runCase, configuration: configuration, rank: rank, bounds: bounds, buffers: buffers,
+      space: space)
+    self.engines = engines
+    let assignments =
+      configuration.tokenCapacity(rank: rank) * configuration.routing(of: runCase).choiceWidth
     let routers = try CaseRouters(
       runCase, configuration: configuration, rank: rank, shard: shard, buffers: buffers)
     global = routers.global
     layers = try configuration.layers.map {
       try DistributedLayer(
         layer: $0, runCase: runCase, configuration: configuration, rank: rank, shard: shard,
-        buffers: buffers, engine: engine, router: routers.ofLayer[$0],
+        buffers: buffers, engine: engines[layer: 0], router: routers.ofLayer[$0],
         assignmentCapacity: assignments)
     }
     recorder = SpanRecorder(
       layout: StampLayout(
         layerCount: layers.count,
-        partnerCount: runCase.exchange.tellsPartners ? configuration.topology.rankCount : 0,
-        hasFlights: runCase.exchange.chunks > 1),
+        partnerCount: runCase.tellsPartners ? configuration.topology.rankCount : 0,
+        hasFlights: runCase.recordsFlights),
       heartbeat: heartbeat)
   }
 
   /// Runs one step, the `number`th of the run with warm-up. Collective.
   func step(_ inputs: StepInputs, number: Int, on comm: borrowing Communicator) throws {
     try start(inputs)
-    engine.clearVolume()
+    try chooseExchanges(on: comm)
+    engines.clearVolume()
     heartbeat.startStep(number, caseIndex: index)
     try comm.barrier()
     recorder.startStep()
@@ -99,7 +96,10 @@ final class CaseRunner {
   }
 
   /// What left this rank in the step that ran last. Local.
-  func exchangedVolume() -> ExchangeVolume { engine.volume }
+  func exchangedVolume() -> ExchangeVolume { engines.volume }
+
+  /// [layers] what moved the rows of the step that ran last; empty where there is no choice.
+  func exchangeChoices() -> [ExchangeChooser.Choice] { engines.choices }
 
   /// [layers] rows that MPI delivered here in the step that ran last.
   func deliveredRows() -> [Int] { layers.map(\.receivedRowCount) }
@@ -173,6 +173,36 @@ final class CaseRunner {
       layer.prepare(
         step: inputs.step, inputs, looked: looked.isEmpty ? nil : looked[index])
     }
+  }
+
+  /// Chooses what moves the rows of each layer in the step that comes, outside of the measurement.
+  /// Collective where there is a choice.
+  ///
+  /// Looked-up choices are counted beforehand. What live routers will choose is not known: the
+  /// counts of the step before stand for it, and in the first step nothing does. So does the
+  /// experts' time of the step before.
+  private func chooseExchanges(on comm: borrowing Communicator) throws(MPIError) {
+    guard let selection = runCase.selection else { return }
+    if !configuration.routing(of: runCase).isLive {
+      for layer in layers { layer.planAhead() }
+    }
+    var traffic = countedTraffic()
+    traffic.replaceValues(try comm.allReduce(traffic.values, .sum))
+    var expertTimes = Array(repeating: Int64(0), count: layers.count)
+    if selection.needsExpertTime {
+      let stamps = recorder.lastStep()
+      for index in layers.indices {
+        let stamp = { (stamp: LayerStamp) in
+          stamps[self.recorder.layout.index(of: stamp, layer: index)]
+        }
+        expertTimes[index] = stamp(Phase.expert.endStamp) - stamp(Phase.expert.startStamp)
+      }
+      expertTimes = try comm.allReduce(expertTimes, .max)
+    }
+    engines.choose(
+      traffic, rows: configuration.layers.map { runCase.placement.row(ofLayer: $0)! },
+      expertUs: expertTimes.map { Double($0) / 1000 })
+    for (index, layer) in layers.enumerated() { layer.engine = engines[layer: index] }
   }
 
   private func activations(_ tokens: Int) -> UnsafeMutableBufferPointer<Float> {

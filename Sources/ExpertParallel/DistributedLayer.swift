@@ -28,7 +28,8 @@ final class DistributedLayer {
   private let elementType: ElementType
   private let runCase: RunCase
   private let buffers: LayerBuffers
-  private let engine: LayerEngine
+  /// What moves its rows; may change between steps.
+  var engine: LayerEngine
   private let replicas: ReplicaTable
   private let experts: ExpertStage
   private let shared: ExpertStage?
@@ -85,6 +86,9 @@ final class DistributedLayer {
       ?? RoutingDecision(
         tokenCount: inputs.tokenCount, topK: router?.rule.choiceWidth ?? decision.topK)
   }
+
+  /// Plans the step that comes, outside of the measurement, so that its rows can be counted. Local.
+  func planAhead() { plan.choose(decision, replicas: replicas) }
 
   /// Runs the layer on `buffers.activations`, marking the end of every phase. Collective.
   ///

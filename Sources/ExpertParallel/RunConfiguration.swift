@@ -111,8 +111,10 @@ public struct RunCase: Sendable {
   public var placement: ExpertPlacement
   /// Which copy of an expert serves a token.
   public var replicaChoice: ReplicaChoice
-  /// How rows travel.
+  /// How rows travel; where ``selection`` chooses, its wires and its first scheme.
   public var exchange: ExchangeScheme
+  /// What every exchange chooses from; nil where all travel as ``exchange`` says.
+  public var selection: ExchangeSelection?
   /// What stands for expert compute.
   public var compute: ExpertCompute
   /// How waiting is told from transfer.
@@ -122,14 +124,15 @@ public struct RunCase: Sendable {
 
   public init(
     name: String, routing: Int = 0, placement: ExpertPlacement, replicaChoice: ReplicaChoice,
-    exchange: ExchangeScheme, compute: ExpertCompute = .real, timing: Timing = .clocks,
-    disturbance: Disturbance = .none
+    exchange: ExchangeScheme, selection: ExchangeSelection? = nil,
+    compute: ExpertCompute = .real, timing: Timing = .clocks, disturbance: Disturbance = .none
   ) {
     self.name = name
     self.routing = routing
     self.placement = placement
     self.replicaChoice = replicaChoice
     self.exchange = exchange
+    self.selection = selection
     self.compute = compute
     self.timing = timing
     self.disturbance = disturbance

@@ -62,7 +62,8 @@ struct RunMemory {
 
   /// The memory that the ranks of this node share; nil where no case needs it. Collective.
   func sharedSpace(on comm: borrowing Communicator) throws -> NodeSpace? {
-    guard configuration.cases.contains(where: \.exchange.transport.sharesMemory) else {
+    guard configuration.cases.flatMap(\.schemes).contains(where: \.transport.sharesMemory)
+    else {
       return nil
     }
     return try NodeSpace(
@@ -78,15 +79,17 @@ struct RunMemory {
     let (topology, hidden) = (configuration.topology, configuration.model.hiddenSize)
     let node = topology.nodeOfRank[rank]
     return configuration.cases.reduce(into: ExchangeSpace()) { space, runCase in
-      let (scheme, width) = (runCase.exchange, configuration.routing(of: runCase).choiceWidth)
-      space.formUnion(
-        ExchangeSpace(
-          scheme, bounds: bounds, hidden: hidden,
-          unitBytes: scheme.unitBytes(
-            hidden: hidden, topology, slotOffsets: runCase.placement.slotOffsets,
-            choiceWidth: width),
-          choiceWidth: width, rankCount: topology.rankCount,
-          ranksOfNode: topology.nodeOfRank.count { $0 == node }))
+      let width = configuration.routing(of: runCase).choiceWidth
+      for scheme in runCase.schemes {
+        space.formUnion(
+          ExchangeSpace(
+            scheme, bounds: bounds, hidden: hidden,
+            unitBytes: scheme.unitBytes(
+              hidden: hidden, topology, slotOffsets: runCase.placement.slotOffsets,
+              choiceWidth: width),
+            choiceWidth: width, rankCount: topology.rankCount,
+            ranksOfNode: topology.nodeOfRank.count { $0 == node }))
+      }
     }
   }
 

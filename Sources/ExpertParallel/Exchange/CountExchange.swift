@@ -68,6 +68,8 @@ public final class CountExchange {
   private(set) var serial: Int32 = 0
   /// What counts to partners only need; nil where they always travel to every rank.
   let sparse: SparseCounts?
+  /// Tells the messages of several exchanges of counts apart, which ranks use in turn.
+  let channel: Int
   /// Ranks that this one has something for.
   private(set) var partnerCount: Int32 = 0
   /// The most partners of any rank in the exchange before; unknown at first.
@@ -77,10 +79,14 @@ public final class CountExchange {
   ///   - slotOffsets: [R + 1] slots of rank r are `slotOffsets[r] ..< slotOffsets[r + 1]`.
   ///   - rank: this rank.
   ///   - mayBeSparse: whether counts travel to partners only where these are few.
-  public init(slotOffsets: [Int], rank: Int, mayBeSparse: Bool = false) throws(MPIError) {
+  ///   - channel: another one for each that the same ranks use in turn.
+  public init(slotOffsets: [Int], rank: Int, mayBeSparse: Bool = false, channel: Int = 0)
+    throws(MPIError)
+  {
     let ranks = slotOffsets.count - 1
     self.slotOffsets = slotOffsets
     self.rank = rank
+    self.channel = channel
     sparse = mayBeSparse ? SparseCounts(rankCount: ranks) : nil
     let localSlots = slotOffsets[rank + 1] - slotOffsets[rank]
     localSlotCount = localSlots

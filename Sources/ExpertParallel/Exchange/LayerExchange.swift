@@ -96,6 +96,8 @@ struct ExchangeSetting {
   let buffers: LayerBuffers
   /// What the node shares; nil where no case needs it.
   let space: NodeSpace?
+  /// Tells the counts of engines apart that are used in turn.
+  var channel = 0
 
   var rankCount: Int { topology.rankCount }
   /// The most choices of a step.
@@ -144,7 +146,8 @@ struct ExchangeSetting {
   func arrivals(_ outgoing: OutgoingRows) throws(MPIError) -> ArrivedRows {
     ArrivedRows(
       try CountExchange(
-        slotOffsets: slotOffsets, rank: rank, mayBeSparse: scheme.transport == .pointToPoint),
+        slotOffsets: slotOffsets, rank: rank, mayBeSparse: scheme.transport == .pointToPoint,
+        channel: channel),
       firstSlot: slotOffsets[rank],
       scheme: scheme, hidden: hidden, elementType: elementType, unitBytes: outgoing.unitBytes,
       entriesPerCopy: outgoing.copies?.entriesPerCopy, rowCapacity: bounds.receivedRows,
