@@ -15,10 +15,10 @@
 public struct ExchangeChooser: Sendable {
   /// A way to exchange rows, in so many chunks.
   public struct Candidate: Sendable, Hashable {
-    public var engine: ExchangeTable.Engine
+    public var engine: MeasuredExchanges.Engine
     public var chunks: Int
 
-    public init(_ engine: ExchangeTable.Engine, chunks: Int = 1) {
+    public init(_ engine: MeasuredExchanges.Engine, chunks: Int = 1) {
       self.engine = engine
       self.chunks = chunks
     }
@@ -44,12 +44,12 @@ public struct ExchangeChooser: Sendable {
   /// Share of the time that more chunks must save.
   public static let leastSaving = 0.05
 
-  public let table: ExchangeTable
+  public let table: MeasuredExchanges
   /// At least one; the first is taken where nothing is known.
   public let candidates: [Candidate]
 
   /// - Precondition: there is a candidate, and the table has the engine of each.
-  public init(table: ExchangeTable, candidates: [Candidate]) {
+  public init(table: MeasuredExchanges, candidates: [Candidate]) {
     precondition(
       !candidates.isEmpty && candidates.allSatisfy { table.engines.contains($0.engine) },
       "\(candidates.count) candidates, a table of \(table.engines)")

@@ -33,6 +33,19 @@ public struct ExchangeShape: Sendable, Equatable, Codable {
     self.nodeCopies = nodeCopies
   }
 
+  /// The mean of several, figure by figure.
+  /// - Precondition: there is one.
+  public init(meanOf shapes: [ExchangeShape]) {
+    precondition(!shapes.isEmpty, "the mean of 0 exchanges")
+    func mean(_ value: KeyPath<ExchangeShape, Double>) -> Double {
+      shapes.reduce(0) { $0 + $1[keyPath: value] } / Double(shapes.count)
+    }
+    self.init(
+      rowsPerRank: mean(\.rowsPerRank), rowBytes: mean(\.rowBytes), skew: mean(\.skew),
+      partners: mean(\.partners), offRank: mean(\.offRank), rankCopies: mean(\.rankCopies),
+      nodeCopies: mean(\.nodeCopies))
+  }
+
   /// Bytes of a rank's assignments, both ways: what times are interpolated in.
   public var bytesPerRank: Double { rowsPerRank * rowBytes }
 

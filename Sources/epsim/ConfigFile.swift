@@ -12,7 +12,9 @@ internal import Yams
 /// An option on the command line overrides the file's, and those of the file that it replaces.
 enum ConfigFile {
   private static let option = "--config"
-  private static let flags: Set = ["add-launch", "check", "json", "losses", "resume"]
+  private static let flags: Set = [
+    "add-launch", "check", "exchange", "json", "losses", "quick", "resume",
+  ]
   /// Words of the command line that would end it before the command runs.
   private static let refused: Set = [
     "config", "help", "help-hidden", "version", "experimental-dump-help",

@@ -26,8 +26,8 @@ struct EPSim: ParsableCommand {
       """,
     version: version,
     subcommands: [
-      RunCommand.self, CompareCommand.self, PlaceCommand.self, TrafficCommand.self,
-      TraceCommand.self, ModelCommand.self, DoctorCommand.self,
+      RunCommand.self, CompareCommand.self, CalibrateCommand.self, PlaceCommand.self,
+      TrafficCommand.self, TraceCommand.self, ModelCommand.self, DoctorCommand.self,
     ])
 
   static func main() {

@@ -126,7 +126,7 @@ extension RunSession {
       ? try (0..<steps).map(deal) : Array(repeating: try deal(0), count: steps)
   }
 
-  private static func elementType(_ text: String?, supportsBF16: Bool) throws -> ElementType {
+  static func elementType(_ text: String?, supportsBF16: Bool) throws -> ElementType {
     guard let text else { return supportsBF16 ? .bf16 : .f32 }
     let type = try CaseSpec.value(ElementType.self, text, "dtype")
     guard type != .bf16 || supportsBF16 else {

@@ -39,7 +39,7 @@ struct RunSession {
     try comm.agree(classify: Launch.exitCode) {
       if comm.rank == 0 {
         try Self.checkOutput(run.output)
-        if let path = run.timeline { try Self.checkTimeline(path) }
+        if let path = run.timeline { try Self.requireWritable(path, option: "timeline") }
       }
     }
     let files = try InputFiles(on: comm) {
@@ -95,14 +95,14 @@ struct RunSession {
   }
 
   /// Refuses a file whose folder is not there, before anything takes long.
-  private static func checkTimeline(_ path: String) throws {
+  static func requireWritable(_ path: String, option: String) throws {
     let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
     var isFolder: ObjCBool = false
     guard !path.isEmpty, !path.hasSuffix("/"),
       !FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) || !isFolder.boolValue,
       FileManager.default.isWritableFile(atPath: folder)
     else {
-      throw InputError("--timeline \(path) is not a file in a folder that can be written to")
+      throw InputError("--\(option) \(path) is not a file in a folder that can be written to")
     }
   }
 }

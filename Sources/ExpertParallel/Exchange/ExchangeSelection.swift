@@ -14,7 +14,7 @@ public struct ExchangeSelection: Sendable {
   /// - Parameter table: times of the engines on ranks like those of the run.
   /// - Precondition: there is a scheme, the table has the engine of each, and all of them have the
   ///   same wires and the exact combine.
-  public init(schemes: [ExchangeScheme], table: ExchangeTable) {
+  public init(schemes: [ExchangeScheme], table: MeasuredExchanges) {
     precondition(
       schemes.allSatisfy {
         $0.wire == schemes[0].wire && $0.combineWire == schemes[0].combineWire && !$0.returnsSums
@@ -24,7 +24,7 @@ public struct ExchangeSelection: Sendable {
       table: table,
       candidates: schemes.map {
         ExchangeChooser.Candidate(
-          ExchangeTable.Engine($0.dedup, $0.transport), chunks: $0.chunks)
+          MeasuredExchanges.Engine($0.dedup, $0.transport), chunks: $0.chunks)
       })
   }
 

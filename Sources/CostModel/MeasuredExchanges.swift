@@ -5,7 +5,7 @@
 ///
 /// All engines are measured on the same exchanges, interleaved, so their times can be compared
 /// point by point.
-public struct ExchangeTable: Sendable, Equatable, Codable {
+public struct MeasuredExchanges: Sendable, Equatable, Codable {
   /// The file format.
   public static let currentSchema = "epsim-exchange/1"
 
@@ -73,10 +73,13 @@ public struct ExchangeTable: Sendable, Equatable, Codable {
 
   /// One exchange that every engine was measured on.
   public struct Point: Sendable, Equatable, Codable {
+    /// T on each rank; for display.
+    public var tokensPerRank: Int
     public var shape: ExchangeShape
     public var times: [Time]
 
-    public init(shape: ExchangeShape, times: [Time]) {
+    public init(tokensPerRank: Int, shape: ExchangeShape, times: [Time]) {
+      self.tokensPerRank = tokensPerRank
       self.shape = shape
       self.times = times
     }
@@ -90,11 +93,13 @@ public struct ExchangeTable: Sendable, Equatable, Codable {
   /// Exchanges of one class: the same workload and length of a row, ascending bytes per rank.
   public struct Series: Sendable, Equatable, Codable {
     public var workload: String
+    public var topK: Int
     public var hidden: Int
     public var points: [Point]
 
-    public init(workload: String, hidden: Int, points: [Point]) {
+    public init(workload: String, topK: Int, hidden: Int, points: [Point]) {
       self.workload = workload
+      self.topK = topK
       self.hidden = hidden
       self.points = points
     }

@@ -3,7 +3,7 @@
 
 internal import Foundation
 
-extension ExchangeTable {
+extension MeasuredExchanges {
   /// What an exchange is expected to take, microseconds.
   public struct Prediction: Sendable, Equatable {
     /// Everything but route and experts.
@@ -57,7 +57,7 @@ extension ExchangeTable {
   }
 }
 
-extension ExchangeTable.Series {
+extension MeasuredExchanges.Series {
   /// How unlike an exchange is to the point that is nearest to it in bytes.
   fileprivate func distance(to shape: ExchangeShape, bytes: Double) -> Double {
     let nearest = points.min {

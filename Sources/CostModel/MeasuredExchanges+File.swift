@@ -4,7 +4,7 @@
 internal import Foundation
 internal import MoE
 
-extension ExchangeTable {
+extension MeasuredExchanges {
   /// Far more than the largest grid needs.
   private static let sizeLimit = 16 << 20
 
@@ -36,7 +36,7 @@ extension ExchangeTable {
         "exchange table \(name) is not JSON of the schema \(Self.currentSchema), \(remedy)")
     }
     do {
-      self = try decoder.decode(ExchangeTable.self, from: Data(bytes))
+      self = try decoder.decode(MeasuredExchanges.self, from: Data(bytes))
     } catch {
       throw InputError(
         "exchange table \(name) lacks values of the schema \(Self.currentSchema) or has others, "
@@ -81,7 +81,7 @@ extension ExchangeTable {
   }
 }
 
-extension ExchangeTable.Time {
+extension MeasuredExchanges.Time {
   fileprivate var isSensible: Bool {
     let accepted = 1e-3...1e12
     guard accepted.contains(us), (0...us).contains(travelUs) else { return false }

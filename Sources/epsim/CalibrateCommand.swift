@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: `epsim calibrate`.
+
+internal import ArgumentParser
+internal import CostModel
+internal import ExpertParallel
+internal import Foundation
+internal import Kernels
+internal import MPI
+internal import MoE
+internal import Reporting
+internal import Workloads
+
+/// Measures what this machine can do.
+struct CalibrateCommand: DistributedCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "calibrate",
+    abstract: "Measure this machine: what every way to exchange rows takes.",
+    discussion: """
+      --exchange runs every engine (which copies travel, and how) on a grid of
+      exchanges: even and skewed loads, few partners, short and long rows, few and
+      many tokens. The table that it writes is what '--transport auto', '--dedup auto'
+      and '--chunks auto' of run and compare choose by.
+
+      Examples:
+        scripts/launch -n 2 -- .build/release/epsim calibrate --exchange \\
+          --output exchange.json
+        scripts/launch -n 2 -- .build/release/epsim compare \\
+          --workload zipf:1.1 --transport alltoallv,p2p,auto \\
+          --exchange-table exchange.json
+      The sizes of one model:
+        scripts/launch -n 4 -- .build/release/epsim calibrate --exchange \\
+          --hidden 2048 --top-k 6 --tokens-per-rank 64,256,1024
+      """)
+
+  @Flag(help: "Measure the exchange of rows between ranks; nothing else is measured yet.")
+  var exchange = false
+
+  @Option(help: "The table that is written.")
+  var output = "exchange.json"
+
+  @Flag(help: "A grid of six exchanges, for a first impression.")
+  var quick = false
+
+  @Option(help: "Lengths of a row. Default: 512,2048; with --quick 256.")
+  var hidden: String?
+
+  @Option(help: "Experts per token, up to 64. Default: 2,8; with --quick 8.")
+  var topK: String?
+
+  @Option(help: "Tokens per rank. Default: 8,32,128,512; with --quick 16,128.")
+  var tokensPerRank: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: "Measured repetitions of every exchange, at least 8. Default: 10; with --quick 8.")
+  var steps: Int?
+
+  @Option(help: "Format of the rows to the experts: f32, bf16. Default: bf16 where supported.")
+  var dtype: String?
+
+  @Option(parsing: .unconditional, help: "Seed of the workloads.")
+  var seed: UInt64 = 1
+
+  @Flag(help: "Print the table as JSON on stdout, and nothing else there.")
+  var json = false
+
+  func run(arguments: [String], on comm: borrowing Communicator) throws {
+    guard exchange else {
+      throw InputError("calibrate is told nothing to measure, accepted is --exchange")
+    }
+    guard comm.size > 1 else {
+      throw InputError(
+        "calibrate --exchange has nothing to measure on 1 rank, start it on several: "
+          + "scripts/launch -n 2 -- epsim calibrate --exchange")
+    }
+    try comm.agree(classify: Launch.exitCode) {
+      if comm.rank == 0 { try RunSession.requireWritable(output, option: "output") }
+    }
+    let machine = try Machine(on: comm)
+    let context = try comm.agree(classify: Launch.exitCode) {
+      try RunSession.context(threads: 1)
+    }
+    let supportsBF16 =
+      try comm.allReduce(Int32(context.environment.supportsBF16 ? 1 : 0), .min) == 1
+    var grid = ExchangeGrid(
+      topology: machine.topology,
+      elementType: try RunSession.elementType(dtype, supportsBF16: supportsBF16), seed: seed)
+    try apply(to: &grid)
+    let start = Date()
+    defer { if comm.rank == 0, Console.isTerminal { Console.replaceLine("") } }
+    let calibration = ExchangeCalibration(grid: grid, machine: machine, context: context)
+    let table = try calibration.table(on: comm) { done, count in
+      guard Console.isTerminal else { return }
+      let elapsed = Date().timeIntervalSince(start)
+      let left = done == 0 ? "" : ", \(Int(elapsed.rounded(.up))) s so far"
+      Console.replaceLine("exchange \(done + 1) of \(count)\(left)")
+    }
+    guard let table else { return }
+    if Console.isTerminal { Console.replaceLine("") }
+    do {
+      try OutputFile.write(table.encoded(), toPath: output)
+    } catch {
+      throw RunFailure("\(error)")
+    }
+    if json {
+      print(String(decoding: try table.encoded(), as: UTF8.self), terminator: "")
+      return
+    }
+    print(CalibrationReport(table, isFunctionalOnly: machine.isFunctionalOnly(threads: 1)).text)
+    Console.note("exchange table: \(output)")
+  }
+
+  /// Takes the options over.
+  private func apply(to grid: inout ExchangeGrid) throws {
+    if quick {
+      grid.topKs = [8]
+      grid.hiddens = [256]
+      grid.tokensPerRank = [16, 128]
+      grid.steps = 8
+    }
+    if let hidden { grid.hiddens = try Self.list(hidden, "hidden", 1...65_536) }
+    if let topK { grid.topKs = try Self.list(topK, "top-k", 1...64) }
+    if let tokensPerRank {
+      grid.tokensPerRank = try Self.list(tokensPerRank, "tokens-per-rank", 1...65_536)
+    }
+    if let steps {
+      guard (8...10_000).contains(steps) else {
+        throw InputError("--steps \(steps), accepted are 8 to 10000")
+      }
+      grid.steps = steps
+    }
+    let tokens = grid.tokensPerRank.last! * grid.topology.rankCount
+    guard tokens <= 1_048_576 else {
+      throw InputError(
+        "--tokens-per-rank \(grid.tokensPerRank.last!) makes \(tokens) tokens, accepted are up to "
+          + "1048576")
+    }
+  }
+
+  /// Whole numbers, ascending, each once.
+  private static func list(
+    _ text: String, _ name: String, _ accepted: ClosedRange<Int>
+  ) throws -> [Int] {
+    let numbers = try text.split(separator: ",", omittingEmptySubsequences: false).map {
+      guard let number = Int($0), accepted.contains(number) else {
+        throw InputError(
+          "--\(name) \(text): \"\($0)\", accepted are \(accepted.lowerBound) to "
+            + "\(accepted.upperBound)")
+      }
+      return number
+    }
+    guard numbers.count <= 16 else {
+      throw InputError("--\(name) has \(numbers.count) entries, accepted are up to 16")
+    }
+    return Set(numbers).sorted()
+  }
+}
