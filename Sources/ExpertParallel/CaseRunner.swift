@@ -199,9 +199,9 @@ final class CaseRunner {
       }
       expertTimes = try comm.allReduce(expertTimes, .max)
     }
-    engines.choose(
+    try engines.choose(
       traffic, rows: configuration.layers.map { runCase.placement.row(ofLayer: $0)! },
-      expertUs: expertTimes.map { Double($0) / 1000 })
+      expertUs: expertTimes.map { Double($0) / 1000 }, on: comm)
     for (index, layer) in layers.enumerated() { layer.engine = engines[layer: index] }
   }
 

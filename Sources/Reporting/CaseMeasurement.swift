@@ -16,6 +16,8 @@ public struct CaseMeasurement {
   public var traffic: [TrafficCounters]
   /// What left its rank, over all ranks, one per measured step.
   public var volumes: [ExchangeVolume]
+  /// What was chosen, by its words; nil where there is no choice.
+  public var choices: [String: ExchangeChoices]?
   public var digest: UInt64
   public var referenceError: Double?
   public var referenceTokens: Int
@@ -37,6 +39,7 @@ public struct CaseMeasurement {
   public init(
     name: String, placement: ExpertPlacement, options: Options, block: Int,
     timeline: CaseTimeline, traffic: [TrafficCounters], volumes: [ExchangeVolume],
+    choices: [String: ExchangeChoices]? = nil,
     digest: UInt64, referenceError: Double?, referenceTokens: Int, balance: [BalanceRecord]? = nil,
     capacity: CapacityUse.Offer? = nil,
     rowBytes: (dispatch: Int, combine: Int), expertBytes: Int,
@@ -49,6 +52,7 @@ public struct CaseMeasurement {
     self.timeline = timeline
     self.traffic = traffic
     self.volumes = volumes
+    self.choices = choices
     self.digest = digest
     self.referenceError = referenceError
     self.referenceTokens = referenceTokens
@@ -89,12 +93,13 @@ public struct CaseMeasurement {
     public var wire: String
     public var combine: String
     public var combineWire: String
-    public var chunks: Int
+    /// Nil where the table chooses.
+    public var chunks: Int?
     public var polls: Bool
 
     public init(
       dedup: String = "none", transport: String = "alltoallv", wire: String,
-      combine: String = "exact", combineWire: String = "f32", chunks: Int = 1,
+      combine: String = "exact", combineWire: String = "f32", chunks: Int? = 1,
       polls: Bool = true
     ) {
       self.dedup = dedup

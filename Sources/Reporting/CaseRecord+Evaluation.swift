@@ -27,7 +27,6 @@ extension CaseRecord {
     wire = exchange.wire
     combine = exchange.combine
     combineWire = exchange.combineWire
-    chunks = exchange.chunks
     compute = options.compute
     timing = options.timing
     jitterUs = options.jitterUs
@@ -69,7 +68,9 @@ extension CaseRecord {
     expertMaxOverMean = measurement.traffic.map(\.expertMaxOverMean)
     outputDigest = String(format: "%016llx", measurement.digest)
     balance = measurement.balance
-    if exchange.chunks > 1 {
+    chunks = exchange.chunks
+    choices = measurement.choices
+    if exchange.chunks != 1 {
       poll = exchange.polls ? "on" : "off"
       overlap = Overlap(timeline)
     }

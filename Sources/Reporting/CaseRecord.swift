@@ -65,7 +65,10 @@ public struct CaseRecord: Codable, Sendable {
   public var wire: String
   public var combine: String
   public var combineWire: String
-  public var chunks: Int
+  /// Null where it is chosen, exchange by exchange.
+  @ExplicitNull public var chunks: Int? = nil
+  /// What was chosen, "DEDUP TRANSPORT CHUNKS"; null where there is no choice.
+  @ExplicitNull public var choices: [String: ExchangeChoices]? = nil
   /// Whether chunks were moved on between blocks of work, "on" or "off"; null with one chunk.
   @ExplicitNull public var poll: String? = nil
   public var topK: Int

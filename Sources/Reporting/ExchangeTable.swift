@@ -88,7 +88,7 @@ struct ExchangeTable {
 extension CaseRecord {
   /// How its rows travel.
   fileprivate var exchangeWords: [String] {
-    blockWords + ["\(chunks)", poll ?? ""]
+    blockWords + [chunks.map(String.init) ?? "auto", poll ?? ""]
   }
 
   private var blockWords: [String] { [dedup, transport, wire, combine, combineWire] }
@@ -104,7 +104,7 @@ extension CaseRecord {
 
   /// Whether another case is this one in one chunk, on the same steps.
   func isChunked(_ other: CaseRecord) -> Bool {
-    chunks > 1 && other.chunks == 1 && block == other.block && blockWords == other.blockWords
+    (chunks ?? 1) > 1 && other.chunks == 1 && block == other.block && blockWords == other.blockWords
       && otherWords == other.otherWords
   }
 

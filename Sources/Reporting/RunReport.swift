@@ -24,7 +24,7 @@ public struct RunReport {
         + percentiles(unit) + "\nof it " + shares + "\n" + attribution.efficiencyLine,
       phaseTable(unit), layerTable(unit), attribution.rankTable, attribution.blameTable,
       CapacityTable(entry.capacityUse.map { [(capacityName, $0)] } ?? []).text,
-      BalanceTable(entry.balance ?? []).text,
+      ChoiceTable([entry]).text, BalanceTable(entry.balance ?? []).text,
       LaunchSpread(record, unit).text, figures + "\n" + attribution.checkLine,
     ].filter { !$0.isEmpty }.joined(separator: "\n\n")
   }
@@ -57,10 +57,11 @@ public struct RunReport {
   /// How rows travel; what is at rest is left out.
   private var exchange: String {
     var words = [
-      entry.dedup == "none" ? "no dedup" : "dedup \(entry.dedup)", entry.transport,
+      entry.dedup == "none" ? "no dedup" : "dedup \(entry.dedup)",
+      entry.transport == "auto" ? "transport auto" : entry.transport,
       "wire \(entry.wire)", "combine \(entry.combine) in \(entry.combineWire)",
     ]
-    if entry.chunks > 1 { words.append("\(entry.chunks) chunks") }
+    if entry.chunks != 1 { words.append("\(entry.chunks.map(String.init) ?? "auto") chunks") }
     return words.joined(separator: ", ")
   }
 

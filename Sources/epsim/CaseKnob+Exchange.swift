@@ -12,12 +12,21 @@ extension CaseKnob {
     [
       CaseKnob(
         name: "dedup", text: \.execution?.dedup,
-        set: { $0.dedup = try CaseSpec.value(Dedup.self, $1, "dedup") },
-        word: \.dedup.rawValue),
+        set: {
+          $0.automatic.dedup = $1 == AutomaticKnobs.word
+          $0.dedup =
+            $0.automatic.dedup
+            ? .none : try CaseSpec.value(Dedup.self, $1, "dedup", also: AutomaticKnobs.word)
+        }, word: { $0.automatic.dedup ? AutomaticKnobs.word : $0.dedup.rawValue }),
       CaseKnob(
         name: "transport", text: \.execution?.transport,
-        set: { $0.transport = try CaseSpec.value(Transport.self, $1, "transport") },
-        word: \.transport.rawValue),
+        set: {
+          $0.automatic.transport = $1 == AutomaticKnobs.word
+          $0.transport =
+            $0.automatic.transport
+            ? .allToAllV
+            : try CaseSpec.value(Transport.self, $1, "transport", also: AutomaticKnobs.word)
+        }, word: { $0.automatic.transport ? AutomaticKnobs.word : $0.transport.rawValue }),
       CaseKnob(
         name: "wire", text: \.execution?.wire,
         set: { $0.wire = try CaseSpec.value(WireFormat.self, $1, "wire") },
@@ -33,11 +42,17 @@ extension CaseKnob {
       CaseKnob(
         name: "chunks", text: \.execution?.chunks,
         set: {
+          $0.automatic.chunks = $1 == AutomaticKnobs.word
+          guard !$0.automatic.chunks else {
+            $0.chunks = 1
+            return
+          }
           guard let chunks = Int($1), (1...ExchangeScheme.chunkLimit).contains(chunks) else {
-            throw InputError("--chunks \($1), accepted are 1 to \(ExchangeScheme.chunkLimit)")
+            throw InputError(
+              "--chunks \($1), accepted are 1 to \(ExchangeScheme.chunkLimit), and auto")
           }
           $0.chunks = chunks
-        }, word: { "\($0.chunks)" }),
+        }, word: { $0.automatic.chunks ? AutomaticKnobs.word : "\($0.chunks)" }),
       CaseKnob(
         name: "poll", text: \.execution?.poll,
         set: { $0.poll = try CaseSpec.value(CaseSpec.Poll.self, $1, "poll") },
@@ -47,20 +62,24 @@ extension CaseKnob {
 }
 
 extension CaseSpec {
-  /// How rows travel.
+  /// How rows travel where nothing is written `auto`.
   /// - Parameter wire: the format to the experts where the case names none.
-  func exchange(defaultWire wire: WireFormat) -> ExchangeScheme {
+  func fixedExchange(defaultWire wire: WireFormat) -> ExchangeScheme {
     ExchangeScheme(
       dedup: dedup, transport: transport, wire: self.wire ?? wire, combine: combine,
       combineWire: combineWire, chunks: chunks, polls: poll == .on)
   }
 
+  /// Whether some exchange may have several chunks.
+  var mayChunk: Bool { chunks > 1 || automatic.chunks }
+
   /// Why the options of the exchange do not go together; nil where they do.
   var contradiction: String? {
-    if timing == .barrier && chunks > 1 {
+    if timing == .barrier && mayChunk {
       return "--timing barrier stops before every exchange, accepted with it is --chunks 1"
     }
-    return exchange(defaultWire: .f32).contradiction
+    return automatic.text == nil
+      ? fixedExchange(defaultWire: .f32).contradiction : automaticContradiction
   }
 
   /// The cases whose exchange is possible, and a remark on those that are left out.

@@ -27,6 +27,8 @@ struct CaseSpec: Equatable {
   var combineWire = ElementType.f32
   var chunks = 1
   var poll = Poll.on
+  /// Which of these three are chosen by a table.
+  var automatic = AutomaticKnobs()
   var compute = Compute.real
   /// FLOP/s of emulated compute.
   var expertRate: Double?
@@ -88,9 +90,10 @@ struct CaseSpec: Equatable {
     if execution?.expertRate != nil, !cases.contains(where: { $0.compute == .emulated }) {
       throw InputError("--expert-rate is given, but no case has --compute emulated")
     }
-    if let poll = execution?.poll, !cases.contains(where: { $0.chunks > 1 }) {
+    if let poll = execution?.poll, !cases.contains(where: \.mayChunk) {
       throw InputError("--poll \(poll) has no effect without --chunks of 2 or more")
     }
+    try requireTable(execution?.exchangeTable, for: cases)
     for (option, given) in [
       ("drop-policy", routing.dropPolicy), ("capacity-scope", routing.capacityScope),
     ] {
@@ -102,7 +105,7 @@ struct CaseSpec: Equatable {
     try requireDistinct(cases)
     // A list of rates makes cases of emulated compute only, one of policies limited cases only.
     for index in cases.indices {
-      if cases[index].chunks == 1 { cases[index].poll = .on }
+      if !cases[index].mayChunk { cases[index].poll = .on }
       if cases[index].compute != .emulated { cases[index].expertRate = nil }
       if cases[index].capacity == nil {
         cases[index].dropPolicy = .position
@@ -164,10 +167,11 @@ struct CaseSpec: Equatable {
   }
 
   static func value<Value: RawRepresentable<String> & CaseIterable>(
-    _ type: Value.Type, _ text: String, _ name: String
+    _ type: Value.Type, _ text: String, _ name: String, also other: String? = nil
   ) throws -> Value {
     guard let value = Value(rawValue: text) else {
-      let accepted = Value.allCases.map(\.rawValue).joined(separator: ", ")
+      let values = Value.allCases.map(\.rawValue) + (other.map { [$0] } ?? [])
+      let accepted = values.joined(separator: ", ")
       throw InputError("--\(name) \(text) is unknown, accepted are \(accepted)")
     }
     return value

@@ -58,7 +58,8 @@ struct CompareCommand: DistributedCommand {
     let ranks = try Self.rankCounts(computedRanks)
     let (cases, remark) = try CaseSpec.all(cases, routing, execution)
     let session = try RunSession(
-      workload: workload, cases: cases, run: run, arguments: arguments, on: comm)
+      workload: workload, cases: cases, exchangeTable: execution.exchangeTable, run: run,
+      arguments: arguments, on: comm)
     if comm.rank == 0, let remark { Console.note(remark) }
     guard let record = try session.run(on: comm) else { return }
     if run.json {

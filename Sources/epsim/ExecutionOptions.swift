@@ -16,7 +16,7 @@ struct ExecutionOptions: ParsableArguments {
     help: """
       Which copies of a token's row travel: none, one per assignment; rank, one per destination \
       rank, which expands it to its experts; node, one per destination node, where one rank fans \
-      it out to the others.
+      it out to the others; auto, as --exchange-table makes it fastest.
       """)
   var dedup: String?
 
@@ -24,7 +24,8 @@ struct ExecutionOptions: ParsableArguments {
     help: """
       How rows travel: alltoallv, by MPI_Alltoallv; p2p, by messages between ranks that have rows \
       for each other; shm+alltoallv or shm+p2p, through shared memory inside a node and so between \
-      nodes; padded, in blocks as large as the largest; allgather, every row to every rank.
+      nodes; padded, in blocks as large as the largest; allgather, every row to every rank; auto, as \
+      --exchange-table makes it fastest.
       """)
   var transport: String?
 
@@ -48,9 +49,15 @@ struct ExecutionOptions: ParsableArguments {
   @Option(
     help: """
       Parts of a rank's tokens, 1 to 64: the exchange of one overlaps the experts' work on \
-      another. 1 (default): exchange, then compute.
+      another. 1 (default): exchange, then compute. auto: 1, 2 or 4, by --exchange-table.
       """)
   var chunks: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Times of every way to exchange rows, from 'epsim calibrate --exchange'; auto chooses by them.",
+      valueName: "file"))
+  var exchangeTable: String?
 
   @Option(
     help: """

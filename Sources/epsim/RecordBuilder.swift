@@ -84,7 +84,8 @@ struct RecordBuilder {
         as: runCase, topK: configuration.routings[runCase.routing].topK),
       block: measured.block, timeline: measured.timeline,
       traffic: measured.counters(of: runCase, topology: configuration.topology),
-      volumes: measured.volumes, digest: measured.digest, referenceError: measured.referenceError,
+      volumes: measured.volumes, choices: choices(ofCase: measured.caseIndex),
+      digest: measured.digest, referenceError: measured.referenceError,
       referenceTokens: measured.referenceTokens,
       balance: balance(ofCase: measured.caseIndex),
       capacity: session.capacityOffers[measured.caseIndex],
@@ -117,6 +118,25 @@ extension RecordBuilder {
   }
 }
 
+extension RecordBuilder {
+  /// What a case chose in this launch; nil where there is no choice.
+  private func choices(ofCase index: Int) -> [String: ExchangeChoices]? {
+    guard let schemes = session.configuration.cases[index].selection?.schemes,
+      let measured = result.cases[index].first
+    else { return nil }
+    var layerSteps: [String: [ExchangeChoices.LayerStep]] = [:]
+    for (step, layers) in measured.choices.enumerated() {
+      for (layer, choice) in layers.enumerated() {
+        let scheme = schemes[choice.candidate]
+        let words = "\(scheme.dedup.rawValue) \(scheme.transport.rawValue) \(scheme.chunks)"
+        let time = measured.timeline.engineTime(step: step, layer: layer).us
+        layerSteps[words, default: []].append((choice, time))
+      }
+    }
+    return layerSteps.mapValues { ExchangeChoices($0) }
+  }
+}
+
 extension ModelShape {
   /// The most devices of contiguous placement that a token's K experts lie on.
   fileprivate func openDevices(of devices: Int, topK: Int) -> Int {
@@ -141,11 +161,13 @@ extension CaseSamples {
 }
 
 extension CaseMeasurement.Exchange {
-  fileprivate init(_ scheme: ExchangeScheme) {
+  fileprivate init(_ scheme: ExchangeScheme, _ automatic: AutomaticKnobs) {
     self.init(
-      dedup: scheme.dedup.rawValue, transport: scheme.transport.rawValue,
+      dedup: automatic.dedup ? AutomaticKnobs.word : scheme.dedup.rawValue,
+      transport: automatic.transport ? AutomaticKnobs.word : scheme.transport.rawValue,
       wire: scheme.wire.rawValue, combine: scheme.combine.rawValue,
-      combineWire: scheme.combineWire.rawValue, chunks: scheme.chunks, polls: scheme.polls)
+      combineWire: scheme.combineWire.rawValue, chunks: automatic.chunks ? nil : scheme.chunks,
+      polls: scheme.polls)
   }
 }
 
@@ -158,7 +180,7 @@ extension CaseSpec {
       routing: CaseMeasurement.Routing(
         topK: topK, capacity: capacity, dropPolicy: dropPolicy.rawValue,
         capacityScope: capacityScope.rawValue, biasUpdate: biasUpdate),
-      exchange: CaseMeasurement.Exchange(runCase.exchange),
+      exchange: CaseMeasurement.Exchange(runCase.exchange, automatic),
       compute: compute.rawValue, expertRate: compute == .emulated ? expertRate : nil,
       timing: timing.rawValue, delay: delayText, slow: slowText,
       jitterUs: disturbance.jitterMicroseconds)

@@ -45,7 +45,8 @@ struct RunCommand: DistributedCommand {
       throw InputError("run takes one case, the options make \(cases.count); use epsim compare")
     }
     let session = try RunSession(
-      workload: workload, cases: cases, run: run, arguments: arguments, on: comm)
+      workload: workload, cases: cases, exchangeTable: execution.exchangeTable, run: run,
+      arguments: arguments, on: comm)
     if comm.rank == 0, let remark { Console.note(remark) }
     guard let record = try session.run(on: comm) else { return }
     if run.json {

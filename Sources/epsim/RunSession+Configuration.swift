@@ -54,7 +54,7 @@ extension RunSession {
 
   static func configuration(
     _ setup: WorkloadSetup, cases: [CaseSpec], run: RunOptions, files: InputFiles,
-    topology: Topology, supportsBF16: Bool
+    topology: Topology, table: MeasuredExchanges?, supportsBF16: Bool
   ) throws -> RunConfiguration {
     let ranks = topology.rankCount
     let tokens = run.tokensPerRank.map { $0 * ranks } ?? run.tokens ?? 1024
@@ -82,12 +82,19 @@ extension RunSession {
           "--resume with --bias-update \(rate): the bias of the steps that are there is not kept; "
             + "repeat the run")
       }
+      if let text = spec.automatic.text, run.resume || run.addLaunch {
+        throw InputError(
+          "\(run.resume ? "--resume" : "--add-launch") with \(text): what was chosen in the steps "
+            + "that are there is not kept; repeat the run")
+      }
+      let (exchange, selection) = try spec.exchange(
+        defaultWire: WireFormat(dtype), table: table)
       return RunCase(
         name: spec.name(among: cases), routing: routing.indexOfCase[index],
         placement: try setup.place(spec.placement, topology: topology, load: load, files: files),
         replicaChoice: spec.replicaChoice,
-        exchange: spec.exchange(defaultWire: WireFormat(dtype)),
-        compute: spec.expertCompute, timing: spec.timing, disturbance: spec.disturbance)
+        exchange: exchange, selection: selection, compute: spec.expertCompute, timing: spec.timing,
+        disturbance: spec.disturbance)
     }
     if run.check, let spec = cases.first(where: { $0.compute != .real }) {
       throw InputError(

@@ -17,7 +17,8 @@ extension RunSession {
         for (step, counters) in measured.traffic.enumerated() {
           let difference =
             Self.difference(of: counters, delivered: measured.receivedRows[step])
-            ?? counters.expectedRows(of: runCase)?.difference(to: measured.volumes[step])
+            ?? counters.expectedRows(of: runCase, choices: measured.choices[step])?
+            .difference(to: measured.volumes[step])
           if let difference {
             throw RunFailure("case \(measured.name), step \(step): \(difference)")
           }
@@ -43,9 +44,17 @@ extension RunSession {
 extension TrafficCounters {
   /// Rows that leave ranks and nodes in the exchanges of a step, over all layers; nil where they do
   /// not follow from the choices.
-  func expectedRows(of runCase: RunCase) -> ExpectedRows? {
-    let exchange = runCase.exchange
-    return total.expectedRows(
-      dedup: exchange.dedup, transport: exchange.transport, combine: exchange.combine)
+  ///
+  /// - Parameter choices: [layers] the scheme of each layer, where the case chooses.
+  func expectedRows(
+    of runCase: RunCase, choices: [ExchangeChooser.Choice] = []
+  ) -> ExpectedRows? {
+    func rows(_ traffic: LayerTraffic, _ exchange: ExchangeScheme) -> ExpectedRows? {
+      traffic.expectedRows(
+        dedup: exchange.dedup, transport: exchange.transport, combine: exchange.combine)
+    }
+    guard let schemes = runCase.selection?.schemes else { return rows(total, runCase.exchange) }
+    let layers = choices.enumerated().map { rows(layer($0), schemes[$1.candidate]) }
+    return layers.contains(nil) ? nil : ExpectedRows(sum: layers.compactMap { $0 })
   }
 }

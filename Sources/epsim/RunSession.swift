@@ -32,7 +32,7 @@ struct RunSession {
 
   /// Resolves the options to a configuration. Collective.
   init(
-    workload: WorkloadOptions, cases: [CaseSpec], run: RunOptions,
+    workload: WorkloadOptions, cases: [CaseSpec], exchangeTable: String?, run: RunOptions,
     arguments: [String], on comm: borrowing Communicator
   ) throws {
     try Self.check(run)
@@ -44,6 +44,7 @@ struct RunSession {
     }
     let files = try InputFiles(on: comm) {
       try WorkloadSetup.requests(workload, placements: cases.map(\.placement))
+        + ExchangeTableFile.requests(exchangeTable)
     }
     let machine = try Machine(on: comm)
     let context = try comm.agree(classify: Launch.exitCode) {
@@ -62,17 +63,25 @@ struct RunSession {
     self.context = context
     options = run
     // From here on every rank works on the same values; agreement covers what still may differ.
-    (setup, configuration, capacityOffers) = try comm.agree(classify: Launch.exitCode) {
+    let table: MeasuredExchanges?
+    (setup, configuration, capacityOffers, table) = try comm.agree(classify: Launch.exitCode) {
       let setup = try WorkloadSetup(workload, files: files, placements: cases.map(\.placement))
+      let table = try ExchangeTableFile.table(
+        exchangeTable, files: files, topology: machine.topology)
       let configuration = try Self.configuration(
-        setup, cases: cases, run: run, files: files, topology: machine.topology,
+        setup, cases: cases, run: run, files: files, topology: machine.topology, table: table,
         supportsBF16: everyRankHasBF16)
       let capacity = CapacityFigures(
         setup: setup, tokensPerStep: configuration.tokenCount,
         steps: run.warmup..<run.warmup + run.steps, rankCount: machine.topology.rankCount)
-      return (setup, configuration, try cases.map(capacity.figures))
+      return (setup, configuration, try cases.map(capacity.figures), table)
     }
     if comm.rank == 0, let remark = setup.modelRemark { Console.note(remark) }
+    if comm.rank == 0, let table,
+      let remark = ExchangeTableFile.remark(table, hosts: machine.hosts)
+    {
+      Console.note(remark)
+    }
   }
 
   /// Refuses an output folder that cannot be made or written to, before anything takes long.

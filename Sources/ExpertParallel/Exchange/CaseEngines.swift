@@ -58,17 +58,27 @@ final class CaseEngines {
     for engine in engines { engine.clearVolume() }
   }
 
-  /// Chooses the engine of every layer, alike on all ranks. Local.
+  /// Chooses the engine of every layer: rank 0 does, for the last bit of a logarithm may differ
+  /// between machines. Collective.
   ///
   /// - Parameters:
   ///   - traffic: counters over all ranks, a row per layer of the run.
   ///   - rows: [layers] the row of each layer.
   ///   - expertUs: [layers] the experts' time on the slowest rank; 0 where it is not known.
-  func choose(_ traffic: TrafficCounters, rows: [Int], expertUs: [Double]) {
+  func choose(
+    _ traffic: TrafficCounters, rows: [Int], expertUs: [Double], on comm: borrowing Communicator
+  ) throws(MPIError) {
     guard let selection else { return }
-    for (index, row) in rows.enumerated() {
-      choices[index] = selection.chooser.choice(
-        traffic.layer(row).exchangeShape(rowBytes: rowBytes), expertUs: expertUs[index])
+    if comm.rank == 0 {
+      for (index, row) in rows.enumerated() {
+        choices[index] = selection.chooser.choice(
+          traffic.layer(row).exchangeShape(rowBytes: rowBytes), expertUs: expertUs[index])
+      }
+    }
+    let candidates = try comm.broadcast(
+      choices.map { Int32(truncatingIfNeeded: $0.candidate) }, root: 0)
+    for (index, candidate) in candidates.enumerated() {
+      choices[index].candidate = Int(candidate)
     }
   }
 }
