@@ -93,7 +93,7 @@ let package = Package(
     tests("TimingTests", ["Timing"]),
     tests("MoETests", ["MoE"]),
     tests("WorkloadsTests", ["Workloads", "MoE"]),
-    tests("CostModelTests", ["CostModel"]),
+    tests("CostModelTests", ["CostModel", "MoE"]),
     tests("PlacementTests", ["Placement", "CostModel", "Workloads", "MoE"]),
     // What the tests of several modules share; needs the toolchain's Testing module.
     .target(

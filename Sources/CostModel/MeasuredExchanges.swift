@@ -129,7 +129,10 @@ public struct MeasuredExchanges: Sendable, Equatable, Codable {
       topology.nodeOfRank.count { $0 == node }
     }
     guard machine.ranksPerNode.sorted() != nodes.sorted() else { return nil }
-    return "it was measured on \(machine.ranks) ranks on \(machine.nodes) nodes, this run has "
-      + "\(topology.rankCount) on \(topology.nodeCount)"
+    func words(_ perNode: [Int]) -> String {
+      "\(perNode.map(String.init).joined(separator: "+")) ranks on \(perNode.count) "
+        + (perNode.count == 1 ? "node" : "nodes")
+    }
+    return "it was measured on \(words(machine.ranksPerNode)), this run has \(words(nodes))"
   }
 }

@@ -25,7 +25,7 @@ public struct CalibrationReport {
       ? "\nmore ranks than cores (\(machine.cores)): functional only, not a timing" : ""
     return
       "\(machine.ranks) ranks on \(machine.nodes) \(machine.nodes == 1 ? "node" : "nodes"), "
-      + "\(machine.mpi)\nus per exchange, dispatch and combine together, median of \(table.steps), "
+      + "\(machine.mpi.split(separator: ",").first ?? "")\nus per exchange, dispatch and combine together, median of \(table.steps), "
       + "* = fastest of its row" + remark
   }
 

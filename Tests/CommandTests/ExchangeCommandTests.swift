@@ -31,7 +31,7 @@ struct ExchangeCommandTests {
     "values that no exchange has are refused",
     arguments: [
       ("--dedup", "expert", "accepted are none, rank, node"),
-      ("--dedup", "auto", "--dedup auto is unknown"),
+      ("--dedup", "auto", "--dedup auto needs --exchange-table FILE, measure one with epsim"),
       ("--transport", "shm", "accepted are alltoallv, p2p, shm+alltoallv, shm+p2p, padded"),
       ("--wire", "fp4", "accepted are f32, bf16, fp8"),
       ("--combine", "sum", "accepted are exact, pre-reduced"),
