@@ -54,7 +54,7 @@ final class CaseRunner {
       layout: StampLayout(
         layerCount: layers.count,
         partnerCount: runCase.tellsPartners ? configuration.topology.rankCount : 0,
-        hasFlights: runCase.schemes.contains { $0.chunks > 1 }),
+        hasFlights: runCase.recordsFlights),
       heartbeat: heartbeat)
   }
 
@@ -184,7 +184,7 @@ final class CaseRunner {
   private func chooseExchanges(on comm: borrowing Communicator) throws(MPIError) {
     guard let selection = runCase.selection else { return }
     if !configuration.routing(of: runCase).isLive {
-      for layer in layers { try layer.planAhead() }
+      for layer in layers { layer.planAhead() }
     }
     var traffic = countedTraffic()
     traffic.replaceValues(try comm.allReduce(traffic.values, .sum))

@@ -88,7 +88,7 @@ final class DistributedLayer {
   }
 
   /// Plans the step that comes, outside of the measurement, so that its rows can be counted. Local.
-  func planAhead() throws(MPIError) { try plan.build(decision, replicas: replicas) }
+  func planAhead() { plan.choose(decision, replicas: replicas) }
 
   /// Runs the layer on `buffers.activations`, marking the end of every phase. Collective.
   ///

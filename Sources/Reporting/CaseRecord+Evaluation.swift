@@ -68,7 +68,9 @@ extension CaseRecord {
     expertMaxOverMean = measurement.traffic.map(\.expertMaxOverMean)
     outputDigest = String(format: "%016llx", measurement.digest)
     balance = measurement.balance
-    if timeline.layout.hasFlights {
+    chunks = exchange.chunks
+    choices = measurement.choices
+    if exchange.chunks != 1 {
       poll = exchange.polls ? "on" : "off"
       overlap = Overlap(timeline)
     }

@@ -67,6 +67,8 @@ public struct CaseRecord: Codable, Sendable {
   public var combineWire: String
   /// Null where it is chosen, exchange by exchange.
   @ExplicitNull public var chunks: Int? = nil
+  /// What was chosen, "DEDUP TRANSPORT CHUNKS"; null where there is no choice.
+  @ExplicitNull public var choices: [String: ExchangeChoices]? = nil
   /// Whether chunks were moved on between blocks of work, "on" or "off"; null with one chunk.
   @ExplicitNull public var poll: String? = nil
   /// What was chosen, "DEDUP TRANSPORT CHUNKS"; null where there is no choice.

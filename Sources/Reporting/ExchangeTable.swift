@@ -104,7 +104,7 @@ extension CaseRecord {
 
   /// Whether another case is this one in one chunk, on the same steps.
   func isChunked(_ other: CaseRecord) -> Bool {
-    (chunks ?? 0) > 1 && other.chunks == 1 && block == other.block && blockWords == other.blockWords
+    (chunks ?? 1) > 1 && other.chunks == 1 && block == other.block && blockWords == other.blockWords
       && otherWords == other.otherWords
   }
 

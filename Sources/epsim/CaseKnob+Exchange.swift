@@ -70,9 +70,12 @@ extension CaseSpec {
       combineWire: combineWire, chunks: chunks, polls: poll == .on)
   }
 
+  /// Whether some exchange may have several chunks.
+  var mayChunk: Bool { chunks > 1 || automatic.chunks }
+
   /// Why the options of the exchange do not go together; nil where they do.
   var contradiction: String? {
-    if timing == .barrier && chunks > 1 {
+    if timing == .barrier && mayChunk {
       return "--timing barrier stops before every exchange, accepted with it is --chunks 1"
     }
     return automatic.text == nil

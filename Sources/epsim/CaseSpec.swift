@@ -90,7 +90,7 @@ struct CaseSpec: Equatable {
     if execution?.expertRate != nil, !cases.contains(where: { $0.compute == .emulated }) {
       throw InputError("--expert-rate is given, but no case has --compute emulated")
     }
-    if let poll = execution?.poll, !cases.contains(where: { $0.chunks > 1 }) {
+    if let poll = execution?.poll, !cases.contains(where: \.mayChunk) {
       throw InputError("--poll \(poll) has no effect without --chunks of 2 or more")
     }
     try requireTable(execution?.exchangeTable, for: cases)
@@ -105,7 +105,7 @@ struct CaseSpec: Equatable {
     try requireDistinct(cases)
     // A list of rates makes cases of emulated compute only, one of policies limited cases only.
     for index in cases.indices {
-      if cases[index].chunks == 1 { cases[index].poll = .on }
+      if !cases[index].mayChunk { cases[index].poll = .on }
       if cases[index].compute != .emulated { cases[index].expertRate = nil }
       if cases[index].capacity == nil {
         cases[index].dropPolicy = .position

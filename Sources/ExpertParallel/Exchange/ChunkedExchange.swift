@@ -36,7 +36,10 @@ final class ChunkedExchange {
     part.bounds = setting.bounds.ofChunk(
       scheme.chunks, ranks: setting.rankCount, choiceWidth: setting.choiceWidth)
     var blocks: [RankBlocks] = []
-    for _ in 0..<scheme.chunks { blocks.append(try RankBlocks(part)) }
+    for chunk in 0..<scheme.chunks {
+      part.channel = setting.channel * ExchangeScheme.chunkLimit + chunk
+      blocks.append(try RankBlocks(part))
+    }
     self.blocks = blocks
     plans = blocks.map { _ in
       DispatchPlan(

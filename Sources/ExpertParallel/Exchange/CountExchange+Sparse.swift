@@ -30,6 +30,9 @@ final class SparseCounts {
 }
 
 extension CountExchange {
+  /// Beyond the tags of rows, of which every chunk has two.
+  private static let firstTag = 1000
+
   /// Whether counts travel to partners only: all ranks decide alike, by what they learnt together.
   var isSparse: Bool {
     guard sparse != nil, let largestPartnerCount, sourceCount >= SparseCounts.fewestRanks else {
@@ -48,7 +51,7 @@ extension CountExchange {
   func exchangeSparsely(layer: Int, on comm: borrowing Communicator) throws {
     let sparse = sparse!
     // A quick rank may be one exchange ahead, here or on another channel, never two.
-    let tag = 10 + 2 * channel + Int(serial & 1)
+    let tag = Self.firstTag + 2 * channel + Int(serial & 1)
     sparse.hasTold.update(repeating: 0)
     copyOwnCounts()
     try read(rank, layer: layer)

@@ -39,4 +39,7 @@ extension RunCase {
   /// Whether the exchanges know when the rows of each partner were complete. Those that are chosen
   /// one by one do not tell: the stamps of a case have one layout.
   var tellsPartners: Bool { selection == nil && exchange.tellsPartners }
+
+  /// Whether exchanges record what ran beside compute: where all of them are chunked.
+  var recordsFlights: Bool { schemes.allSatisfy { $0.chunks > 1 } }
 }
