@@ -74,8 +74,6 @@ extension CaseRecord {
       poll = exchange.polls ? "on" : "off"
       overlap = Overlap(timeline)
     }
-    chunks = exchange.chunks
-    choices = measurement.choices
     biasUpdate = routing.biasUpdate
     expertRate = options.expertRate
     if let offer = measurement.capacity {

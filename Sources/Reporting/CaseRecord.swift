@@ -71,8 +71,6 @@ public struct CaseRecord: Codable, Sendable {
   @ExplicitNull public var choices: [String: ExchangeChoices]? = nil
   /// Whether chunks were moved on between blocks of work, "on" or "off"; null with one chunk.
   @ExplicitNull public var poll: String? = nil
-  /// What was chosen, "DEDUP TRANSPORT CHUNKS"; null where there is no choice.
-  @ExplicitNull public var choices: [String: ExchangeChoices]? = nil
   public var topK: Int
   /// Capacity factor as written, or "none".
   public var capacity: String
