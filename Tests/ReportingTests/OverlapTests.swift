@@ -59,8 +59,8 @@ struct OverlapTests {
     let text = CompareReport(
       fixture.runRecord([plain, chunked.withHiddenShare(among: [plain])])
     ).text
-    #expect(text.contains("hidden\n") && text.contains("75 %"))
+    #expect(text.contains("in flight") && text.contains("75 %"))
     #expect(text.split(separator: "\n").allSatisfy { $0.count <= 100 })
-    #expect(!CompareReport(fixture.runRecord([plain])).text.contains("hidden"))
+    #expect(!CompareReport(fixture.runRecord([plain])).text.contains("in flight"))
   }
 }

@@ -146,9 +146,8 @@ struct ExchangeSetting {
   func arrivals(_ outgoing: OutgoingRows) throws(MPIError) -> ArrivedRows {
     ArrivedRows(
       try CountExchange(
-        slotOffsets: slotOffsets, rank: rank,
-        // Chunks are announced one right after the other: only a collective keeps them apart.
-        mayBeSparse: scheme.transport == .pointToPoint && scheme.chunks == 1, channel: channel),
+        slotOffsets: slotOffsets, rank: rank, mayBeSparse: scheme.transport == .pointToPoint,
+        channel: channel),
       firstSlot: slotOffsets[rank],
       scheme: scheme, hidden: hidden, elementType: elementType, unitBytes: outgoing.unitBytes,
       entriesPerCopy: outgoing.copies?.entriesPerCopy, rowCapacity: bounds.receivedRows,
