@@ -13,7 +13,8 @@ public struct CompareReport {
     let parts =
       [
         RecordHeading(record).text, caseTable, termTable,
-        ExchangeTable(record.cases, unit: unit).text, ChoiceTable(record.cases).text,
+        ExchangeTable(record.cases, unit: unit).text, OverlapTable(record.cases, unit: unit).text,
+        ChoiceTable(record.cases).text,
         capacityTable,
         LaunchSpread(record, unit).text,
       ]

@@ -39,6 +39,7 @@ struct ExchangeCommandTests {
       ("--chunks", "0", "--chunks 0, accepted are 1 to 64"),
       ("--chunks", "65", "--chunks 65, accepted"), ("--chunks", "2.5", "--chunks 2.5"),
       ("--chunks", "99999999999999999999", "accepted are 1 to 64"),
+      ("--poll", "often", "accepted are on, off"), ("--poll", "off", "without --chunks of 2"),
       ("--transport", "p2p,", "empty entry"),
     ])
   func values(option: String, value: String, part: String) throws {
@@ -55,6 +56,7 @@ struct ExchangeCommandTests {
       ("--chunks 2 --dedup node", "--chunks 2"),
       ("--chunks 4 --transport shm+p2p", "--chunks 4"),
       ("--case chunks=2,dedup=node", "--case chunks=2,dedup=node: --chunks 2"),
+      ("--chunks 2 --timing barrier", "--timing barrier stops before every exchange"),
       ("--dedup node,rank --transport allgather", "none of 2 cases can run"),
     ])
   func contradictions(options: String, part: String) throws {
@@ -94,6 +96,31 @@ struct ExchangeCommandTests {
       #expect(copies["travelled"]?["dispatch"] == copies[dedup]?["dispatch"])
       #expect(
         copies["travelled"]?["combine"] == copies[isReduced ? dedup : "off_rank"]?["combine"])
+    }
+  }
+
+  @Test("chunks and polls stand in names and records; one chunk is not polled")
+  func chunks() throws {
+    let outcome = try Command.run(
+      "scripts/launch",
+      ["-n", "2", "--timeout", "60", "--", Tool.path, "compare"] + Self.small
+        + ["--chunks", "1,2", "--poll", "on,off"])
+    let cases = try cases(outcome)
+    #expect(
+      cases.map { $0["name"] as? String } == [
+        "one chunk", "2 chunks polled", "2 chunks unpolled",
+      ])
+    #expect(cases.map { $0["poll"] as? String } == [nil, "on", "off"])
+    #expect(cases[0]["overlap"] is NSNull && cases[0]["poll"] is NSNull)
+    #expect(Set(cases.map { $0["output_digest"] as? String }).count == 1)
+    for entry in cases.dropFirst() {
+      let overlap = try #require(entry["overlap"] as? [String: Double])
+      let exchanges = ["dispatch_us", "combine_us"].compactMap {
+        (entry[$0] as? [String: Double])?["total"]
+      }
+      #expect(overlap["hidden_share"] != nil && overlap["in_flight_us"]! > 0)
+      // Means of medians and medians of means of few steps.
+      #expect(overlap["exposed_us"]! > 0 && exchanges.reduce(0, +) > 0)
     }
   }
 

@@ -12,7 +12,9 @@ struct CaseRecordFixture {
   ///
   /// Both ranks enter dispatch at 4 and leave it at 10. Rank 0 computes 20 and enters combine at
   /// 35, rank 1 computes 60 and enters at 75; both leave combine at 85.
-  func timeline(steps: Int, scale: Int64 = 1000) -> CaseTimeline {
+  ///
+  /// With flights, dispatch is under way from 5 to 12 and combine from 30 to 84 on both ranks.
+  func timeline(steps: Int, scale: Int64 = 1000, hasFlights: Bool = false) -> CaseTimeline {
     // Ends of the phases; own rows take 2 of the 10 that combine takes after the last entry.
     let ranks: [[LayerStamp: Int64]] = [31, 71].map { expertEnd in
       [
@@ -22,11 +24,13 @@ struct CaseRecordFixture {
         .combineArrived: 83, .combine: 85, .reduce: 90, .layerEnd: 90,
       ]
     }
-    var timeline = CaseTimeline(layout: StampLayout(layerCount: 1), rankCount: 2)
+    var timeline = CaseTimeline(
+      layout: StampLayout(layerCount: 1, hasFlights: hasFlights), rankCount: 2)
+    let flights: [Int64] = hasFlights ? [5, 12, 30, 84] : []
     for step in 0..<Int64(steps) {
       timeline.append(
         stampsOfRank: ranks.map { stamps in
-          ([0] + LayerStamp.allCases.map { stamps[$0]! } + [90]).map {
+          ([0] + LayerStamp.allCases.map { stamps[$0]! } + flights + [90]).map {
             ($0 + 1000 * step) * scale
           }
         }, clockErrors: [20, 20])
@@ -56,7 +60,7 @@ struct CaseRecordFixture {
   }
 
   func record(
-    steps: Int, base: [Double]? = nil, scale: Int64 = 1000
+    steps: Int, base: [Double]? = nil, scale: Int64 = 1000, chunks: Int = 1
   ) throws -> CaseRecord {
     let (placement, counters) = try traffic(steps: steps)
     return CaseRecord(
@@ -65,9 +69,10 @@ struct CaseRecordFixture {
         options: CaseMeasurement.Options(
           placement: "contiguous", isFitted: false, replicaChoice: "expert-rr",
           routing: CaseMeasurement.Routing(topK: 1),
-          exchange: CaseMeasurement.Exchange(wire: "bf16")),
+          exchange: CaseMeasurement.Exchange(wire: "bf16", chunks: chunks)),
         block: 0,
-        timeline: timeline(steps: steps, scale: scale), traffic: counters,
+        timeline: timeline(steps: steps, scale: scale, hasFlights: chunks > 1),
+        traffic: counters,
         volumes: Array(repeating: volume, count: steps), digest: 0xAB,
         referenceError: nil, referenceTokens: 0, rowBytes: (dispatch: 100, combine: 200),
         expertBytes: 1000, weightLayerCount: 1, groupSteps: [steps - 1, 1], stampCost: 30),

@@ -24,9 +24,10 @@ import Workloads
   /// Steps of one case in one block, with stamps that differ everywhere.
   private func samples(
     case index: Int, block: Int = 0, steps: Int, seed: Int64 = 0, error: Double? = nil,
-    timing: ExchangeTiming = .clocks, partners: Int = 0
+    timing: ExchangeTiming = .clocks, partners: Int = 0, hasFlights: Bool = false
   ) -> CaseSamples {
-    let layout = StampLayout(layerCount: 2, partnerCount: partners)
+    let layout = StampLayout(
+      layerCount: 2, partnerCount: partners, hasFlights: hasFlights)
     var timeline = CaseTimeline(layout: layout, rankCount: 2, timing: timing)
     for step in 0..<Int64(steps) {
       timeline.append(
@@ -117,6 +118,21 @@ import Workloads
     #expect(second.traffic.map { $0[3] } == [1, 1, 2, 3, 3])
     #expect(second.referenceError == 0.25 && second.referenceTokens == 16)
     #expect(try parse(later.encoded()) == later)
+  }
+
+  @Test func samplesWithFlightsAreResumed() throws {
+    func pair(_ kind: RunRecord.SampleGroup.Kind, _ steps: Int, seed: Int64) -> RunSamples {
+      launch(
+        kind, rounds: steps,
+        [
+          samples(case: 0, steps: steps, seed: seed),
+          samples(case: 1, steps: steps, seed: seed, hasFlights: true),
+        ])
+    }
+    let both = try parse(pair(.first, 2, seed: 1).encoded()).adding(pair(.resume, 3, seed: 2))
+    let read = try parse(both.encoded())
+    #expect(read == both)
+    #expect(read.cases.map(\.timeline.layout.hasFlights) == [false, true])
   }
 
   @Test func samplesWithPartnersAreResumed() throws {
