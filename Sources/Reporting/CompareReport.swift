@@ -10,13 +10,17 @@ public struct CompareReport {
   public init(_ record: RunRecord) { self.record = record }
 
   public var text: String {
+    let heading = RecordHeading(record).text
+    let exchange = ExchangeTable(record.cases, unit: unit)
+    // Medians over steps of several sizes would say nothing.
     let parts =
-      [
-        RecordHeading(record).text, caseTable, termTable,
-        ExchangeTable(record.cases, unit: unit).text, capacityTable,
+      record.workload.stepTokens.count > 1
+      ? [heading, SizeTable(record.cases).text, exchange.remark] + notes
+        + [Crossover(record.cases).text]
+      : [
+        heading, caseTable, termTable, exchange.text, capacityTable,
         LaunchSpread(record, unit).text,
-      ]
-      + balanceTables + notes + [explanations]
+      ] + balanceTables + notes + [explanations]
     return parts.filter { !$0.isEmpty }.joined(separator: "\n\n")
   }
 
