@@ -153,7 +153,7 @@ extension CaseRecord {
 }
 
 extension CaseRecord.Samples {
-  fileprivate init(_ values: [Double]) {
+  init(_ values: [Double]) {
     let estimate = Estimate(values)
     median = estimate.median
     samples = values
@@ -164,7 +164,7 @@ extension CaseRecord.Samples {
 }
 
 extension CaseRecord.Ratio {
-  fileprivate init(_ ratio: PairedRatio) {
+  init(_ ratio: PairedRatio) {
     median = ratio.ratio.median
     ci95 = ratio.ratio.interval.map { [$0.lowerBound, $0.upperBound] }
     differs = ratio.differs

@@ -90,6 +90,7 @@ public struct CaseRecord: Codable, Sendable {
   public var jitterUs: Double
   /// Block of interleaved cases; 0 where all cases fit together.
   public var block: Int
+  /// Over the steps of all sizes.
   public var stepUs: Samples
   @ExplicitNull public var ratioToFirst: Ratio? = nil
   public var phasesUs: [String: PhaseTime]
@@ -120,6 +121,8 @@ public struct CaseRecord: Codable, Sendable {
   public var dropped: Dropped
   @ExplicitNull public var capacityUse: CapacityUse? = nil
   public var replicas: Replicas
+  /// The figures of each size of a step; null where all steps have one.
+  @ExplicitNull public var sizes: [SizeFigures]? = nil
   /// Busiest expert over the mean, step by step, layers added up: how load moves while a bias learns
   /// or the text drifts.
   public var expertMaxOverMean: [Double]

@@ -10,15 +10,18 @@ public struct CompareReport {
   public init(_ record: RunRecord) { self.record = record }
 
   public var text: String {
+    let heading = RecordHeading(record).text
+    let exchange = ExchangeTable(record.cases, unit: unit)
+    // Medians over steps of several sizes would say nothing.
     let parts =
-      [
-        RecordHeading(record).text, caseTable, termTable,
-        ExchangeTable(record.cases, unit: unit).text, OverlapTable(record.cases, unit: unit).text,
-        ChoiceTable(record.cases).text,
-        capacityTable,
+      record.workload.stepTokens.count > 1
+      ? [heading, SizeTable(record.cases).text, exchange.remark, ChoiceTable(record.cases).text]
+        + notes + [Crossover(record.cases).text]
+      : [
+        heading, caseTable, termTable, exchange.text, OverlapTable(record.cases, unit: unit).text,
+        ChoiceTable(record.cases).text, capacityTable,
         LaunchSpread(record, unit).text,
-      ]
-      + balanceTables + notes + [explanations]
+      ] + balanceTables + notes + [explanations]
     return parts.filter { !$0.isEmpty }.joined(separator: "\n\n")
   }
 

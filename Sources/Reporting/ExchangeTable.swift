@@ -65,7 +65,7 @@ struct ExchangeTable {
   }
 
   /// Why outputs differ.
-  private var remark: String {
+  var remark: String {
     let tolerant = cases.filter(\.isTolerance).map(\.name)
     var sentences: [String] = []
     if !tolerant.isEmpty {

@@ -13,8 +13,10 @@ struct RecordHeading {
       "\(model.name): hidden \(model.hiddenSize), FFN \(model.expertFfnSize), "
         + "\(model.experts) experts, top-\(model.topK), \(model.sharedExperts) shared, "
         + "\(layers), \(model.dtype), weights \(model.weights)",
-      "\(workloadName): \(workload.tokensPerStep) tokens a step by \(workload.assignment), "
-        + "\(workload.measuredSteps) steps after \(workload.warmupSteps) of warm-up",
+      "\(workloadName): \(sizes) tokens a step by \(workload.assignment), "
+        + "\(workload.ofEachSize(\.measuredSteps)) steps"
+        + "\(workload.stepTokens.count > 1 ? " of each" : "") after "
+        + "\(workload.ofEachSize(\.warmupSteps)) of warm-up",
       "fitted placements see \(workload.fit), all are judged on \(workload.judged)",
       "\(machine.ranks) rank\(machine.ranks == 1 ? "" : "s") on \(machine.nodes) "
         + "node\(machine.nodes == 1 ? "" : "s"), \(machine.cores) cores, \(machine.backend) "
@@ -95,6 +97,10 @@ struct RecordHeading {
     case "generator": "choices from generator \(name)"
     default: "choices from the model's router"
     }
+  }
+
+  private var sizes: String {
+    record.workload.stepTokens.map { "\($0)" }.joined(separator: ", ")
   }
 
   private var mpiName: String {

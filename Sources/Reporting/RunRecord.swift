@@ -194,7 +194,10 @@ public struct RunRecord: Codable, Sendable {
     public var name: String
     /// "trace", "generator" or "router".
     public var kind: String
+    /// The most of any step, over all ranks.
     public var tokensPerStep: Int
+    /// Tokens of the sizes that steps take in turn, over all ranks.
+    public var stepTokens: [Int]
     public var assignment: String
     /// What fitted placements were fitted to.
     public var fit: String
@@ -202,17 +205,20 @@ public struct RunRecord: Codable, Sendable {
     public var judged: String
     /// Tokens of the trace that are judged; nil for generators and routers, which do not end.
     @ExplicitNull public var judgedTokens: Int? = nil
+    /// Steps of all sizes together.
     public var warmupSteps: Int
     public var measuredSteps: Int
     public var seed: UInt64
 
     public init(
-      name: String, kind: String, tokensPerStep: Int, assignment: String, fit: String,
-      judged: String, judgedTokens: Int?, warmupSteps: Int, measuredSteps: Int, seed: UInt64
+      name: String, kind: String, tokensPerStep: Int, stepTokens: [Int], assignment: String,
+      fit: String, judged: String, judgedTokens: Int?, warmupSteps: Int, measuredSteps: Int,
+      seed: UInt64
     ) {
       self.name = name
       self.kind = kind
       self.tokensPerStep = tokensPerStep
+      self.stepTokens = stepTokens
       self.assignment = assignment
       self.fit = fit
       self.judged = judged
@@ -221,5 +227,15 @@ public struct RunRecord: Codable, Sendable {
       self.seed = seed
       self.judgedTokens = judgedTokens
     }
+  }
+}
+
+extension RunRecord.Workload {
+  /// Tokens of a step, as a list of options has them.
+  var sizes: String { stepTokens.map { "\($0)" }.joined(separator: ",") }
+
+  /// Steps of one size.
+  func ofEachSize(_ steps: KeyPath<Self, Int>) -> String {
+    "\(self[keyPath: steps] / max(1, stepTokens.count))"
   }
 }

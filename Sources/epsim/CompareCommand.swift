@@ -32,6 +32,9 @@ struct CompareCommand: DistributedCommand {
       What each way of an exchange costs, with the bytes that travel:
         scripts/launch -n 2 -- .build/release/epsim compare --dedup none,rank \\
           --transport alltoallv,p2p,shm+p2p
+      Where one exchange overtakes another, from a few rows to many per pair of ranks:
+        scripts/launch -n 2 -- .build/release/epsim compare --compute none \\
+          --transport alltoallv,p2p,shm+p2p --tokens 16,64,256,1024
       What a rank that is 5 ms late in every layer, or half as slow again, costs:
         scripts/launch -n 2 -- .build/release/epsim compare --case delay=none \\
           --case delay=1:5000 --case slow=1:1.5 --case jitter=500
@@ -50,7 +53,7 @@ struct CompareCommand: DistributedCommand {
   @Option(
     help: """
       Rank counts for the table of load and traffic that is computed from the same workload; \
-      'none' leaves it out. Not part of the record.
+      'none' leaves it out, as several --tokens do. Not part of the record.
       """)
   var computedRanks = "8,16"
 
@@ -67,7 +70,7 @@ struct CompareCommand: DistributedCommand {
       return
     }
     print(CompareReport(record).text)
-    guard session.setup.spec != nil, !ranks.isEmpty else { return }
+    guard session.setup.spec != nil, session.stepTokens.count == 1, !ranks.isEmpty else { return }
     let rows = try ranks.flatMap { try session.computedTraffic(ranks: $0) }
     print(
       "\nThe same placements on other rank counts, computed from the workload (nothing was run):\n")

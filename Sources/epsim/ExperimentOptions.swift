@@ -99,16 +99,24 @@ struct RoutingOptions: ParsableArguments {
 
 /// How the run is carried out.
 struct RunOptions: ParsableArguments {
-  @Option(parsing: .unconditional, help: "Tokens per step over all ranks.")
-  var tokens: Int?
+  @Option(
+    parsing: .unconditional,
+    help: """
+      Tokens per step over all ranks. Default: 1024. compare takes a list, such as 16,64,256: steps \
+      of every size in turn, and which exchange is fastest for which.
+      """)
+  var tokens: String?
 
-  @Option(parsing: .unconditional, help: "Tokens per step on every rank, instead of --tokens.")
-  var tokensPerRank: Int?
+  @Option(
+    parsing: .unconditional,
+    help: "Tokens per step on every rank, or a list, instead of --tokens.")
+  var tokensPerRank: String?
 
-  @Option(parsing: .unconditional, help: "Measured steps; intervals need at least 8.")
+  @Option(
+    parsing: .unconditional, help: "Measured steps of every size; intervals need at least 8.")
   var steps = 10
 
-  @Option(parsing: .unconditional, help: "Steps before the measurement.")
+  @Option(parsing: .unconditional, help: "Steps of every size before the measurement.")
   var warmup = 2
 
   @Option(help: "Format of activations and weights: f32, bf16. Default: bf16 where supported.")

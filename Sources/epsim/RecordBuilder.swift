@@ -65,8 +65,12 @@ struct RecordBuilder {
       guard let measured = samples.first(ofCase: index) else { return nil }
       // Within a block all cases have the same steps.
       let base = samples.samples(ofCase: 0, block: measured.block)
-      return CaseRecord(
-        measurement(measured), base: index == 0 ? nil : base?.timeline.stepTimes())
+      let measurement = measurement(measured)
+      var record = CaseRecord(
+        measurement, base: index == 0 ? nil : base?.timeline.stepTimes())
+      record.sizes = CaseRecord.sizes(
+        measurement, stepTokens: session.stepTokens, base: index == 0 ? nil : base?.timeline)
+      return record
     }
   }
 

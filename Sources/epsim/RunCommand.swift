@@ -44,6 +44,7 @@ struct RunCommand: DistributedCommand {
     guard cases.count == 1 else {
       throw InputError("run takes one case, the options make \(cases.count); use epsim compare")
     }
+    try StepSizes(run).requireOne()
     let session = try RunSession(
       workload: workload, cases: cases, exchangeTable: execution.exchangeTable, run: run,
       arguments: arguments, on: comm)

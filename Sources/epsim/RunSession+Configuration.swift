@@ -30,11 +30,6 @@ extension RunSession {
     try check("steps", run.steps, 1...100_000)
     try check("warmup", run.warmup, 0...100_000)
     try check("threads", run.threads, 1...1024)
-    if let tokens = run.tokens { try check("tokens", tokens, 1...1_048_576) }
-    if let tokens = run.tokensPerRank { try check("tokens-per-rank", tokens, 1...1_048_576) }
-    if run.tokens != nil && run.tokensPerRank != nil {
-      throw InputError("--tokens and --tokens-per-rank are both given, one is accepted")
-    }
     guard run.watchdog == 0 || (1...1e6).contains(run.watchdog) else {
       throw InputError("--watchdog \(run.watchdog), accepted are 0 and 1 to 1e6 seconds")
     }
@@ -54,20 +49,18 @@ extension RunSession {
 
   static func configuration(
     _ setup: WorkloadSetup, cases: [CaseSpec], run: RunOptions, files: InputFiles,
-    topology: Topology, table: MeasuredExchanges?, supportsBF16: Bool
+    topology: Topology, stepTokens: [Int], table: MeasuredExchanges?, supportsBF16: Bool
   ) throws -> RunConfiguration {
     let ranks = topology.rankCount
-    let tokens = run.tokensPerRank.map { $0 * ranks } ?? run.tokens ?? 1024
-    guard tokens <= 1_048_576 else {
-      throw InputError("--tokens-per-rank makes \(tokens) tokens, accepted are up to 1048576")
-    }
+    // Windows of a workload are as large as the largest step.
+    let tokens = stepTokens.max()!
+    let (warmup, measured) = (run.warmup * stepTokens.count, run.steps * stepTokens.count)
     let dtype = try elementType(run.dtype, supportsBF16: supportsBF16)
-    let steps = run.warmup + run.steps
     try setup.model.requireFullWidthRows()
     let load =
       cases.contains { $0.placement.needsLoad }
       ? try setup.fittedLoad(
-        judgedSteps: run.warmup..<steps, tokensPerStep: tokens, files: files) : nil
+        judgedSteps: warmup..<warmup + measured, tokensPerStep: tokens, files: files) : nil
     if let length = run.sequenceLength, setup.router == nil {
       throw InputError(
         "--sequence-length \(length) has no effect: looked-up choices have no probabilities, which "
@@ -103,8 +96,9 @@ extension RunSession {
     return RunConfiguration(
       model: setup.model, layers: setup.layers, elementType: dtype, weightSharing: run.weights,
       seed: setup.options.seed, tokenCount: tokens,
-      rankOfPosition: try rankOfPosition(setup, tokens: tokens, ranks: ranks, steps: steps),
-      warmupSteps: run.warmup, measuredSteps: run.steps,
+      rankOfPosition: try rankOfPosition(
+        setup, stepTokens: stepTokens, ranks: ranks, steps: warmup + measured),
+      warmupSteps: warmup, measuredSteps: measured,
       routings: routing.routings, cases: runCases, topology: topology,
       checksReference: run.check,
       balance: run.losses ? BalanceRequest(sequenceLength: run.sequenceLength ?? 128) : nil,
@@ -122,15 +116,19 @@ extension RunSession {
     }
   }
 
-  /// [steps][T]; steps share memory where every step deals its tokens alike.
+  /// [steps][T of the step]; sizes take turns, and steps of a size share memory where they deal
+  /// their tokens alike.
   private static func rankOfPosition(
-    _ setup: WorkloadSetup, tokens: Int, ranks: Int, steps: Int
+    _ setup: WorkloadSetup, stepTokens: [Int], ranks: Int, steps: Int
   ) throws -> [[Int32]] {
     func deal(_ step: Int) throws -> [Int32] {
-      try setup.rankOfPosition(step: step, tokensPerStep: tokens, rankCount: ranks)
+      try setup.rankOfPosition(
+        step: step, tokenCount: stepTokens[step % stepTokens.count],
+        tokensPerStep: stepTokens.max()!, rankCount: ranks)
     }
-    return setup.options.assignment == .sequence
-      ? try (0..<steps).map(deal) : Array(repeating: try deal(0), count: steps)
+    if setup.options.assignment == .sequence { return try (0..<steps).map(deal) }
+    let dealt = try stepTokens.indices.map(deal)
+    return (0..<steps).map { dealt[$0 % dealt.count] }
   }
 
   static func elementType(_ text: String?, supportsBF16: Bool) throws -> ElementType {

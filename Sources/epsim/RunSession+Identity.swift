@@ -52,6 +52,7 @@ extension RunSession {
   var recordedWorkload: RunRecord.Workload {
     return RunRecord.Workload(
       name: setup.options.workload, kind: setup.kind, tokensPerStep: configuration.tokenCount,
+      stepTokens: stepTokens,
       assignment: setup.options.assignment.rawValue, fit: setup.fitDescription,
       judged: setup.judgedDescription,
       judgedTokens: setup.trace == nil ? nil : setup.judgedTokens.count,

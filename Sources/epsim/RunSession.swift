@@ -27,6 +27,8 @@ struct RunSession {
   /// What taking a stamp costs, nanoseconds; measured.
   let stampCost = SpanRecorder.measuredCost()
   let options: RunOptions
+  /// Tokens of each size of a step over all ranks, in the order in which steps take them.
+  let stepTokens: [Int]
   /// [cases] what the capacity of each case offers; nil where it is dropless.
   let capacityOffers: [CapacityUse.Offer?]
 
@@ -36,6 +38,8 @@ struct RunSession {
     arguments: [String], on comm: borrowing Communicator
   ) throws {
     try Self.check(run)
+    let sizes = try StepSizes(run)
+    try sizes.requireMeaning(for: cases, losses: run.losses)
     try comm.agree(classify: Launch.exitCode) {
       if comm.rank == 0 {
         try Self.checkOutput(run.output)
@@ -64,17 +68,20 @@ struct RunSession {
     options = run
     // From here on every rank works on the same values; agreement covers what still may differ.
     let table: MeasuredExchanges?
-    (setup, configuration, capacityOffers, table) = try comm.agree(classify: Launch.exitCode) {
+    (setup, stepTokens, configuration, capacityOffers, table) = try comm.agree(
+      classify: Launch.exitCode
+    ) {
       let setup = try WorkloadSetup(workload, files: files, placements: cases.map(\.placement))
       let table = try ExchangeTableFile.table(
         exchangeTable, files: files, topology: machine.topology)
+      let stepTokens = try sizes.overAllRanks(machine.topology.rankCount)
       let configuration = try Self.configuration(
-        setup, cases: cases, run: run, files: files, topology: machine.topology, table: table,
-        supportsBF16: everyRankHasBF16)
+        setup, cases: cases, run: run, files: files, topology: machine.topology,
+        stepTokens: stepTokens, table: table, supportsBF16: everyRankHasBF16)
       let capacity = CapacityFigures(
         setup: setup, tokensPerStep: configuration.tokenCount,
         steps: run.warmup..<run.warmup + run.steps, rankCount: machine.topology.rankCount)
-      return (setup, configuration, try cases.map(capacity.figures), table)
+      return (setup, stepTokens, configuration, try cases.map(capacity.figures), table)
     }
     if comm.rank == 0, let remark = setup.modelRemark { Console.note(remark) }
     if comm.rank == 0, let table,

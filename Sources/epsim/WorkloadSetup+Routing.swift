@@ -54,12 +54,16 @@ extension WorkloadSetup {
   }
 
   /// The rank of each position of a step. Shape: [T].
-  func rankOfPosition(step: Int, tokensPerStep: Int, rankCount: Int) throws -> [Int32] {
+  ///
+  /// - Parameter tokenCount: T, at most the tokens of a window; nil for all of them.
+  func rankOfPosition(
+    step: Int, tokenCount: Int? = nil, tokensPerStep: Int, rankCount: Int
+  ) throws -> [Int32] {
     let trace = trace.map {
       TraceWorkload(trace: $0, tokens: judgedTokens, windowSize: tokensPerStep)
     }
     return try options.assignment.ranks(
-      tokenCount: tokensPerStep, rankCount: rankCount,
+      tokenCount: tokenCount ?? tokensPerStep, rankCount: rankCount,
       sequenceOf: trace.map { trace in { trace.sequence(step: step, position: $0) } })
   }
 

@@ -146,4 +146,15 @@ struct RunCommandTests {
     #expect(outcome.output.contains("eplb+8"))
     #expect(outcome.output.contains("computed from the workload"))
   }
+
+  @Test("the example of exchanges runs, cut short, and says which is fastest where")
+  func exchangeExample() throws {
+    let outcome = try Tool.launch(
+      2, "compare", "--config", "examples/exchange.yaml", "--model", "tiny", "--output", "-")
+    #expect(outcome.exitCode == 0, "\(outcome.error)")
+    for word in ["dedup rank shm+p2p", "rows per peer", "1024 tokens a step", "*"] {
+      #expect(outcome.output.contains(word), "\(word)")
+    }
+    #expect(outcome.output.contains("fastest") || outcome.output.contains("no difference"))
+  }
 }

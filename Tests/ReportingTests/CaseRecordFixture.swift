@@ -90,7 +90,8 @@ struct CaseRecordFixture {
         name: "", source: "", hiddenSize: 1, expertFfnSize: 1, experts: 2, topK: 1,
         sharedExperts: 0, layers: [0], dtype: "f32", weights: "shared"),
       workload: RunRecord.Workload(
-        name: "", kind: "router", tokensPerStep: 3, assignment: "block", fit: "", judged: "",
+        name: "", kind: "router", tokensPerStep: 3, stepTokens: [3], assignment: "block", fit: "",
+        judged: "",
         judgedTokens: nil, warmupSteps: 0, measuredSteps: 8, seed: 1),
       complete: true, groups: [], cases: cases)
   }

@@ -15,7 +15,8 @@ import Workloads
       name: "tiny", source: "test", hiddenSize: 64, expertFfnSize: 32, experts: 8, topK: 2,
       sharedExperts: 0, layers: [1, 2], dtype: "f32", weights: "shared"),
     workload: RunRecord.Workload(
-      name: "uniform", kind: "generator", tokensPerStep: 16, assignment: "block", fit: "all",
+      name: "uniform", kind: "generator", tokensPerStep: 16, stepTokens: [16], assignment: "block",
+      fit: "all",
       judged: "all", judgedTokens: nil, warmupSteps: 1, measuredSteps: 4, seed: 1),
     ranks: 2, nodes: 1, backend: "portable 1", isa: "any", threads: 1, mpi: "MPI 1",
     cases: ["placement=contiguous timing=clocks", "placement=lpt timing=clocks"],
@@ -291,7 +292,8 @@ import Workloads
     expectDifference("--weights was shared and is per-layer") { $0.model.weights = "per-layer" }
     expectDifference("--workload was uniform and is zipf") { $0.workload.name = "zipf" }
     expectDifference("the workload uniform has changed") { $0.workload.judgedTokens = 3 }
-    expectDifference("--tokens was 16 and is 32") { $0.workload.tokensPerStep = 32 }
+    expectDifference("--tokens was 16 and is 32") { $0.workload.stepTokens = [32] }
+    expectDifference("--tokens was 16 and is 16,32") { $0.workload.stepTokens = [16, 32] }
     expectDifference("--assignment was block") { $0.workload.assignment = "sequence" }
     expectDifference("--fit was all") { $0.workload.fit = "first half" }
     expectDifference("--warmup was 1 and is 2") { $0.workload.warmupSteps = 2 }
