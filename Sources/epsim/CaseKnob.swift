@@ -84,7 +84,8 @@ struct CaseKnob {
     case "top-k": spec.topK.map { "top-\($0)" }
     case "capacity": spec.capacity == nil ? "dropless" : "capacity \(word)"
     case "drop-policy", "capacity-scope": spec.capacity == nil ? nil : word
-    case "chunks": word == "1" ? "one chunk" : "\(word) chunks"
+    case "chunks":
+      spec.automatic.chunks ? "chunks auto" : spec.chunks == 1 ? "one chunk" : "\(word) chunks"
     case "poll": !spec.mayChunk ? nil : spec.poll == .on ? "polled" : "unpolled"
     case "expert-rate": spec.expertRate.map { shortRate($0) }
     default: word == "none" || word == "0" ? nil : "\(name) \(word)"
