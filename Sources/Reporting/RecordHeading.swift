@@ -46,8 +46,11 @@ struct RecordHeading {
       let uses = Double(workload.tokensPerStep * workload.measuredSteps) / Double(judged)
       // A window that wraps around repeats tokens: the interval then says nothing about them.
       if uses > 1 {
+        let windows =
+          workload.stepTokens.count > 1
+          ? "windows of the measured steps pass" : "the measured steps use"
         lines.append(
-          "the measured steps use the \(Quantity.grouped(judged)) judged tokens "
+          "\(windows) the \(Quantity.grouped(judged)) judged tokens "
             + "\(Quantity.fixed(uses, 1)) times: intervals are those of the machine, not of the tokens"
         )
       }

@@ -28,7 +28,8 @@ struct SizeTable {
       crossover.hasTooFewSteps || crossover.points.allSatisfy { $0.fastest.count == 1 }
       ? "* the fastest" : "* the fastest, and what cannot be told from it (no difference)"
     return Paragraph(
-      "\(mark); pack, dispatch, group, ungroup, combine and reduce of the slowest rank", indent: 2
+      "\(mark); pack, dispatch, group, ungroup, combine and reduce of the slowest rank, waiting "
+        + "included", indent: 2
     ).text
   }
 
