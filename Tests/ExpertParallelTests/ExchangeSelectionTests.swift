@@ -86,7 +86,7 @@ struct ExchangeSelectionTests {
     #expect(chosen.choices[1].allSatisfy { $0.predictedUs > 0 })
   }
 
-  /// Every token goes to the rank after its own.
+  /// Every token goes to one other rank, in every layer to another one.
   private struct NextRank: RoutingSource {
     let name = "next rank"
     let expertCount = 12
@@ -100,7 +100,8 @@ struct ExchangeSelectionTests {
       layer: Int, step: Int, positions: Span<Int32>, into decision: inout RoutingDecision
     ) {
       for row in 0..<positions.count {
-        let rank = (Int(positions[row]) * rankCount / tokensPerStep + 1) % rankCount
+        let own = Int(positions[row]) * rankCount / tokensPerStep
+        let rank = (own + 1 + layer % max(1, rankCount - 1)) % rankCount
         // The number of rows varies with the layer, so that the choice does.
         let isDropped = (Int(positions[row]) + layer) % 5 < layer % 3
         for choice in 0..<2 {
