@@ -111,7 +111,10 @@ struct Crossover {
     }
     let leader = stretch.cases.min { time($0) < time($1) }!
     let equal = stretch.cases.filter { $0 != leader }
-    return "\(cases[leader].name) is fastest" + gain(of: leader, equal, stretch.points)
+    // At a noisy size another median may be smaller, and yet no difference.
+    let leads = stretch.points.allSatisfy { points[$0].fastest[0] == leader }
+    return "\(cases[leader].name) is fastest" + (leads ? "" : " or not to be told from the fastest")
+      + gain(of: leader, equal, stretch.points)
       + (equal.isEmpty ? "" : " (no difference from \(names(equal)))")
   }
 
@@ -123,13 +126,14 @@ struct Crossover {
 
   private func gain(of leader: Int, _ equal: [Int], _ stretch: Range<Int>) -> String {
     guard leader != 0, !equal.contains(0) else { return "" }
-    let factors = stretch.compactMap { point in
-      cases[leader].figures(tokens: points[point].tokens)?.ratioToFirst.map { 1 / $0.median }
+    let ratios = stretch.compactMap {
+      cases[leader].figures(tokens: points[$0].tokens)?.ratioToFirst
     }
+    let factors = ratios.filter { $0.differs != false }.map { 1 / $0.median }
     guard let low = factors.min(), let high = factors.max() else { return "" }
     let texts = [low, high].map { Quantity.fixed($0, 2) }
     return ", \(texts[0] == texts[1] ? texts[0] : "\(texts[0]) to \(texts[1])") times as fast as "
-      + cases[0].name
+      + cases[0].name + (factors.count < ratios.count ? " where they differ" : "")
   }
 }
 
