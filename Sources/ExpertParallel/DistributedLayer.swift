@@ -130,7 +130,7 @@ final class DistributedLayer {
     experts.run(
       firstRows: exchange.arrived.firstRowOfSlot, x: buffers.groupedRows, y: buffers.expertOutput)
     recorder.mark(.expert)
-    computeShared(polls: false) {}
+    computeShared(polls: { false }, poll: {})
     recorder.mark(.shared)
     exchange.ungroup()
     recorder.mark(.ungroup)
@@ -188,7 +188,7 @@ final class DistributedLayer {
     for chunk in 0..<exchange.count { exchange[chunk].copyOwnRows() }
     ledger.bookSelfCopy(.dispatch)
     // They need no rows of others: time for the first to arrive.
-    try computeShared(polls: exchange.polls) { () throws(MPIError) in
+    try computeShared(polls: { exchange.isToBePolled }) { () throws(MPIError) in
       try poll(exchange, during: .shared)
     }
     ledger.book(.shared)
@@ -219,7 +219,7 @@ final class DistributedLayer {
     ledger.book(.group)
     try experts.run(
       firstRows: blocks.arrived.firstRowOfSlot, x: blocks.place.groupedRows,
-      y: blocks.place.expertOutput, polls: exchange.polls
+      y: blocks.place.expertOutput, polls: { exchange.isToBePolled }
     ) { () throws(MPIError) in
       try poll(exchange, during: .expert)
     }
@@ -235,7 +235,6 @@ final class DistributedLayer {
   /// Lets MPI move what is under way; the time that it takes is communication.
   private func poll(_ exchange: ChunkedExchange, during phase: Phase) throws(MPIError) {
     let transport = exchange.transport
-    guard !transport.isIdle else { return }
     ledger.book(phase)
     let way: Phase = transport.isUnderWay(.dispatch) ? .dispatch : .combine
     try transport.poll()
@@ -268,7 +267,7 @@ final class DistributedLayer {
   }
 
   private func computeShared<Failure: Error>(
-    polls: Bool, poll: () throws(Failure) -> Void
+    polls: () -> Bool, poll: () throws(Failure) -> Void
   ) throws(Failure) {
     guard let shared else { return }
     let (tokens, hidden) = (decision.tokenCount, model.hiddenSize)

@@ -64,8 +64,8 @@ struct ExpertStage {
     self.slowFactor = slowFactor
   }
 
-  /// Rows between two looks at messages: enough for products to run at their full rate.
-  private static let rowsBetweenPolls = 128
+  /// Rows between two looks at messages that are under way: a few milliseconds of a large expert.
+  private static let rowsBetweenPolls = 32
   /// Time between two looks at messages in a stand-in, nanoseconds.
   private static let timeBetweenPolls: Int64 = 200_000
 
@@ -77,18 +77,18 @@ struct ExpertStage {
     firstRows: UnsafeMutableBufferPointer<Int>, x: UnsafeMutableRawPointer,
     y: UnsafeMutablePointer<Float>
   ) {
-    run(firstRows: firstRows, x: x, y: y, polls: false) {}
+    run(firstRows: firstRows, x: x, y: y, polls: { false }, poll: {})
   }
 
   /// Runs the rows of every slot in blocks.
   ///
   /// Shapes as ``run(firstRows:x:y:)``.
   /// - Parameters:
-  ///   - polls: whether there are blocks: slots, and parts of those with many rows.
-  ///   - poll: called between them; the time that it takes is not the stage's own.
+  ///   - polls: whether something is under way: a slot with many rows is then run in parts.
+  ///   - poll: called between parts; the time that it takes is not the stage's own.
   func run<Failure: Error>(
     firstRows: UnsafeMutableBufferPointer<Int>, x: UnsafeMutableRawPointer,
-    y: UnsafeMutablePointer<Float>, polls: Bool, poll: () throws(Failure) -> Void
+    y: UnsafeMutablePointer<Float>, polls: () -> Bool, poll: () throws(Failure) -> Void
   ) throws(Failure) {
     switch work {
     case .products(let ffn, let weights):
@@ -96,7 +96,7 @@ struct ExpertStage {
         var first = firstRows[slot]
         while first < firstRows[slot + 1] {
           let left = firstRows[slot + 1] - first
-          let rows = polls ? min(left, Self.rowsBetweenPolls) : left
+          let rows = polls() ? min(left, Self.rowsBetweenPolls) : left
           let start = MonotonicClock.now()
           ffn.apply(
             rows: rows, x: x + first * hidden * elementType.byteCount, weights: weights[slot],
@@ -106,7 +106,7 @@ struct ExpertStage {
             MonotonicClock.spin(until: start + Int64(slowFactor * own))
           }
           first += rows
-          if polls { try poll() }
+          if polls() { try poll() }
         }
       }
     case .standIn(let timePerRow):
@@ -115,16 +115,12 @@ struct ExpertStage {
       RowKernels.convert(count: rows * hidden, from: x, type: elementType, into: y, type: .f32)
       guard timePerRow > 0 else { return }
       let end = start + Int64(slowFactor * timePerRow * Double(rows))
-      guard polls else {
-        MonotonicClock.sleep(until: end)
-        return
-      }
       var left = end - MonotonicClock.now()
       while left > 0 {
         start = MonotonicClock.now()
-        MonotonicClock.sleep(until: start + min(left, Self.timeBetweenPolls))
+        MonotonicClock.sleep(until: start + (polls() ? min(left, Self.timeBetweenPolls) : left))
         left -= MonotonicClock.now() - start
-        try poll()
+        if polls() { try poll() }
       }
     }
   }

@@ -14,8 +14,8 @@ final class ChunkedExchange {
   /// What left this rank since it was last cleared.
   var volume = ExchangeVolume()
   let transport: ChunkTransport
-  /// Whether messages are moved on between blocks of work.
-  let polls: Bool
+  /// Whether messages are under way that are moved on between blocks of work.
+  var isToBePolled: Bool { polls && !transport.isIdle }
   /// Chunks, some of them without tokens where there are fewer tokens than chunks.
   var count: Int { blocks.count }
   /// Rows at this rank's experts, of all chunks.
@@ -24,6 +24,7 @@ final class ChunkedExchange {
   private let blocks: [RankBlocks]
   private let plans: [DispatchPlan]
   private let setting: ExchangeSetting
+  private let polls: Bool
 
   init(_ setting: ExchangeSetting) throws(MPIError) {
     self.setting = setting
