@@ -188,9 +188,9 @@ final class DistributedLayer {
     for chunk in 0..<exchange.count { exchange[chunk].copyOwnRows() }
     ledger.bookSelfCopy(.dispatch)
     // They need no rows of others: time for the first to arrive.
-    try computeShared(polls: { exchange.isToBePolled }) { () throws(MPIError) in
-      try poll(exchange, during: .shared)
-    }
+    try computeShared(
+      polls: { exchange.isToBePolled },
+      poll: { () throws(MPIError) in try poll(exchange, during: .shared) })
     ledger.book(.shared)
     for chunk in 0..<exchange.count { try compute(chunk, exchange, on: comm) }
     recorder.reached(.ungroup)
@@ -219,10 +219,8 @@ final class DistributedLayer {
     ledger.book(.group)
     try experts.run(
       firstRows: blocks.arrived.firstRowOfSlot, x: blocks.place.groupedRows,
-      y: blocks.place.expertOutput, polls: { exchange.isToBePolled }
-    ) { () throws(MPIError) in
-      try poll(exchange, during: .expert)
-    }
+      y: blocks.place.expertOutput, polls: { exchange.isToBePolled },
+      poll: { () throws(MPIError) in try poll(exchange, during: .expert) })
     ledger.book(.expert)
     blocks.ungroup()
     ledger.book(.ungroup)
