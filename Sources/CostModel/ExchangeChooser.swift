@@ -3,15 +3,16 @@
 
 /// Chooses among ways to exchange rows by a table of measured times.
 ///
-/// The rule, of engines first: the least predicted time. Of chunks: on one node always the least
+/// The rule, of engines first: the least predicted time; another dedup than that of an earlier
+/// candidate is taken only where it saves at least a twentieth, for less does not outlast the noise
+/// of a table. Of chunks: on one node always the least
 /// number, for there messages move only while a rank is in MPI and overlap nothing. Between nodes d
 /// chunks are expected to take
 ///
 ///     local + travel(bytes / d) + (d - 1) max(travel(bytes / d), expert / d) + expert / d
 ///
 /// with `local` the part of the exchange that is no travel and `expert` the time of the experts,
-/// against `local + travel + expert` for one; more chunks are taken only where that saves at least
-/// a twentieth.
+/// against `local + travel + expert` for one; they too must save a twentieth.
 public struct ExchangeChooser: Sendable {
   /// A way to exchange rows, in so many chunks.
   public struct Candidate: Sendable, Hashable {
@@ -41,7 +42,7 @@ public struct ExchangeChooser: Sendable {
     }
   }
 
-  /// Share of the time that more chunks must save.
+  /// Share of the time that another dedup or more chunks must save.
   public static let leastSaving = 0.05
 
   public let table: MeasuredExchanges
@@ -65,7 +66,7 @@ public struct ExchangeChooser: Sendable {
   public func choice(_ shape: ExchangeShape?, expertUs: Double) -> Choice {
     guard let shape else { return Choice(candidate: 0) }
     let fewest = candidates.map(\.chunks).min()!
-    var best: (choice: Choice, chunks: Int)?
+    var best: (choice: Choice, candidate: Candidate)?
     // Fewest chunks first: more must save something against the best of these.
     let order = candidates.indices.sorted {
       (candidates[$0].chunks, $0) < (candidates[$1].chunks, $1)
@@ -76,12 +77,14 @@ public struct ExchangeChooser: Sendable {
         let (us, isExtrapolated) = time(of: candidate, shape, expertUs: expertUs)
       else { continue }
       if let best {
-        let share = candidate.chunks > best.chunks ? 1 - Self.leastSaving : 1
+        let isAlike =
+          candidate.chunks == best.candidate.chunks
+          && candidate.engine.dedup == best.candidate.engine.dedup
+        let share = isAlike ? 1 : 1 - Self.leastSaving
         guard us + expertUs < share * (best.choice.predictedUs + expertUs) else { continue }
       }
       best = (
-        Choice(candidate: index, predictedUs: us, isExtrapolated: isExtrapolated),
-        candidate.chunks
+        Choice(candidate: index, predictedUs: us, isExtrapolated: isExtrapolated), candidate
       )
     }
     return best?.choice ?? Choice(candidate: 0)

@@ -42,7 +42,7 @@ struct CalibrateCommand: DistributedCommand {
   @Flag(help: "A grid of six exchanges, for a first impression.")
   var quick = false
 
-  @Option(help: "Lengths of a row. Default: 512,2048; with --quick 256.")
+  @Option(help: "Lengths of a row. Default: 512,2048,6144; with --quick 256.")
   var hidden: String?
 
   @Option(help: "Experts per token, up to 64. Default: 2,8; with --quick 8.")
@@ -53,7 +53,7 @@ struct CalibrateCommand: DistributedCommand {
 
   @Option(
     parsing: .unconditional,
-    help: "Measured repetitions of every exchange, at least 8. Default: 10; with --quick 8.")
+    help: "Measured repetitions of every exchange, at least 8. Default: 20; with --quick 8.")
   var steps: Int?
 
   @Option(help: "Format of the rows to the experts: f32, bf16. Default: bf16 where supported.")

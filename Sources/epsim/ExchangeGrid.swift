@@ -22,9 +22,9 @@ struct ExchangeGrid {
   static let warmupSteps = 2
 
   var topKs = [2, 8]
-  var hiddens = [512, 2048]
+  var hiddens = [512, 2048, 6144]
   var tokensPerRank = [8, 32, 128, 512]
-  var steps = 10
+  var steps = 20
   let topology: Topology
   let elementType: ElementType
   let seed: UInt64
