@@ -54,7 +54,8 @@ struct Bench {
   private static func groups(_ context: KernelContext) -> [Group] {
     let types: [ElementType] = context.environment.supportsBF16 ? [.f32, .bf16] : [.f32]
     func forEachType(
-      _ bench: @escaping (ElementType, KernelContext, borrowing Communicator) throws
+      _ bench:
+        @escaping (ElementType, KernelContext, borrowing Communicator) throws
         -> [BenchResult]
     ) -> (KernelContext, borrowing Communicator) throws -> [BenchResult] {
       { context, comm in

@@ -82,7 +82,7 @@ struct CountExchangeTests {
     let ranks = world.size
     let offsets = (0...ranks).map { 2 * $0 }
     let dense = try CountExchange(slotOffsets: offsets, rank: world.rank)
-    let sparse = try CountExchange(slotOffsets: offsets, rank: world.rank, mayBeSparse: true)
+    let sparse = try CountExchange(slotOffsets: offsets, rank: world.rank, sparseFrom: 1)
     for round in 0..<12 {
       // Now and then one rank has many partners, and none in the round before.
       let partners = round % 4 == 3 ? ranks - 1 : round % 4 == 2 ? 0 : 1

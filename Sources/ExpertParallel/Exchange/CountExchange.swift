@@ -78,16 +78,17 @@ public final class CountExchange {
   /// - Parameters:
   ///   - slotOffsets: [R + 1] slots of rank r are `slotOffsets[r] ..< slotOffsets[r + 1]`.
   ///   - rank: this rank.
-  ///   - mayBeSparse: whether counts travel to partners only where these are few.
+  ///   - fewestRanks: ranks from which on counts travel to partners only, where these are few; nil
+  ///     for never.
   ///   - channel: another one for each that the same ranks use in turn.
-  public init(slotOffsets: [Int], rank: Int, mayBeSparse: Bool = false, channel: Int = 0)
+  public init(slotOffsets: [Int], rank: Int, sparseFrom fewestRanks: Int? = nil, channel: Int = 0)
     throws(MPIError)
   {
     let ranks = slotOffsets.count - 1
     self.slotOffsets = slotOffsets
     self.rank = rank
     self.channel = channel
-    sparse = mayBeSparse ? SparseCounts(rankCount: ranks) : nil
+    sparse = (fewestRanks ?? .max) <= ranks ? SparseCounts(rankCount: ranks) : nil
     let localSlots = slotOffsets[rank + 1] - slotOffsets[rank]
     localSlotCount = localSlots
     sendPartition = try Partition(

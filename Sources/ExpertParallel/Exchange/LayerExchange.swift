@@ -146,7 +146,8 @@ struct ExchangeSetting {
   func arrivals(_ outgoing: OutgoingRows) throws(MPIError) -> ArrivedRows {
     ArrivedRows(
       try CountExchange(
-        slotOffsets: slotOffsets, rank: rank, mayBeSparse: scheme.transport == .pointToPoint,
+        slotOffsets: slotOffsets, rank: rank,
+        sparseFrom: scheme.transport == .pointToPoint ? SparseCounts.fewestRanks : nil,
         channel: channel),
       firstSlot: slotOffsets[rank],
       scheme: scheme, hidden: hidden, elementType: elementType, unitBytes: outgoing.unitBytes,
