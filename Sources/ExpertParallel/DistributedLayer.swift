@@ -19,26 +19,26 @@ final class DistributedLayer {
   /// [T] index of each token over the whole run.
   private var globalTokens: [UInt64] = []
   /// Rows that arrived in the last step, as counted by MPI.
-  private(set) var receivedRowCount = 0
+  var receivedRowCount = 0
   /// The step that runs, warm-up included; jitter is drawn anew in each.
   private var stepNumber = 0
 
-  private let number: Int
+  let number: Int
   private let model: ModelShape
   private let elementType: ElementType
   private let runCase: RunCase
   private let buffers: LayerBuffers
   /// What moves its rows; may change between steps.
   var engine: LayerEngine
-  private let replicas: ReplicaTable
-  private let experts: ExpertStage
+  let replicas: ReplicaTable
+  let experts: ExpertStage
   private let shared: ExpertStage?
   /// Nil where choices are looked up.
   let router: LiveRouter?
   /// [2] the rank's tokens as the rows of one slot, for the shared experts.
   private let tokenRows: UnsafeMutableBufferPointer<Int>
   /// Times of phases that interleave.
-  private let ledger = PhaseLedger()
+  let ledger = PhaseLedger()
   private let rank: Int
   private let jitter: CounterRandom
 
@@ -166,81 +166,8 @@ final class DistributedLayer {
     exchange.copyOwnResults()
   }
 
-  /// Rows of every chunk set off at once; each is computed while others are under way, and its
-  /// results set off as soon as they are there.
-  private func run(
-    _ exchange: ChunkedExchange, recorder: inout SpanRecorder,
-    output: UnsafeMutablePointer<Float>, on comm: borrowing Communicator
-  ) throws {
-    ledger.begin(at: MonotonicClock.now())
-    try route(on: comm)
-    ledger.book(.route)
-    plan.choose(decision, replicas: replicas)
-    try exchange.prepare(plan, decision)
-    ledger.book(.plan)
-    disturb()
-    exchange.pack()
-    ledger.book(.pack)
-    recorder.reached(.pack)
-    try exchange.startDispatch(layer: number, on: comm)
-    ledger.book(.dispatch)
-    receivedRowCount = exchange.receivedRows
-    for chunk in 0..<exchange.count { exchange[chunk].copyOwnRows() }
-    ledger.bookSelfCopy(.dispatch)
-    // They need no rows of others: time for the first to arrive.
-    try computeShared(
-      polls: { exchange.isToBePolled },
-      poll: { () throws(MPIError) in try poll(exchange, during: .shared) })
-    ledger.book(.shared)
-    for chunk in 0..<exchange.count { try compute(chunk, exchange, on: comm) }
-    recorder.reached(.ungroup)
-    for chunk in 0..<exchange.count { try exchange.transport.wait(for: .combine, chunk) }
-    ledger.book(.combine)
-    for chunk in 0..<exchange.count {
-      reduce(exchange.tokens(of: chunk), into: output) {
-        exchange[chunk].returned(weights: $0, topK: decision.topK)
-      }
-    }
-    ledger.book(.reduce)
-    ledger.writeStamps(into: &recorder)
-    let (dispatch, combine) = (exchange.transport.dispatchFlight, exchange.transport.combineFlight)
-    recorder.record(flightOf: .dispatch, from: dispatch.start, to: dispatch.end)
-    recorder.record(flightOf: .combine, from: combine.start, to: combine.end)
-  }
-
-  /// From the rows of a chunk to its results on their way back.
-  private func compute(
-    _ chunk: Int, _ exchange: ChunkedExchange, on comm: borrowing Communicator
-  ) throws {
-    let blocks = exchange[chunk]
-    try exchange.transport.wait(for: .dispatch, chunk)
-    ledger.book(.dispatch)
-    try blocks.group()
-    ledger.book(.group)
-    try experts.run(
-      firstRows: blocks.arrived.firstRowOfSlot, x: blocks.place.groupedRows,
-      y: blocks.place.expertOutput, polls: { exchange.isToBePolled },
-      poll: { () throws(MPIError) in try poll(exchange, during: .expert) })
-    ledger.book(.expert)
-    blocks.ungroup()
-    ledger.book(.ungroup)
-    try exchange.startCombine(chunk, on: comm)
-    ledger.book(.combine)
-    blocks.copyOwnResults()
-    ledger.bookSelfCopy(.combine)
-  }
-
-  /// Lets MPI move what is under way; the time that it takes is communication.
-  private func poll(_ exchange: ChunkedExchange, during phase: Phase) throws(MPIError) {
-    let transport = exchange.transport
-    ledger.book(phase)
-    let way: Phase = transport.isUnderWay(.dispatch) ? .dispatch : .combine
-    try transport.poll()
-    ledger.book(way)
-  }
-
   /// Lets the time pass that the case injects.
-  private func disturb() {
+  func disturb() {
     let delay = runCase.disturbance.delayBeforePack(
       rank: rank, draw: jitter, index: UInt64(stepNumber))
     guard delay > 0 else { return }
@@ -253,7 +180,7 @@ final class DistributedLayer {
     }
   }
 
-  private func route(on comm: borrowing Communicator) throws(MPIError) {
+  func route(on comm: borrowing Communicator) throws(MPIError) {
     let (tokens, hidden) = (decision.tokenCount, model.hiddenSize)
     RowKernels.rmsNorm(
       tokens: tokens, length: hidden, from: buffers.activations, into: buffers.normalised)
@@ -264,7 +191,7 @@ final class DistributedLayer {
     }
   }
 
-  private func computeShared<Failure: Error>(
+  func computeShared<Failure: Error>(
     polls: () -> Bool, poll: () throws(Failure) -> Void
   ) throws(Failure) {
     guard let shared else { return }
@@ -281,7 +208,7 @@ final class DistributedLayer {
   /// Adds up the results of some tokens.
   ///
   /// - Parameter returned: what combine brought back for them, by their weights.
-  private func reduce(
+  func reduce(
     _ tokens: Range<Int>, into output: UnsafeMutablePointer<Float>,
     _ returned: (_ weights: UnsafePointer<Float>) -> ReturnedRows
   ) {

@@ -11,7 +11,6 @@ internal import Timing
 struct DispatchHandle: ~Copyable {
   /// Rows that this rank's experts get.
   let receivedRows: Int
-  init(receivedRows: Int) { self.receivedRows = receivedRows }
 }
 
 /// One way to bring rows to their experts and results back, of one case on one rank.
