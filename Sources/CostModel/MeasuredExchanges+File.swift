@@ -55,6 +55,10 @@ extension MeasuredExchanges {
     else {
       return "\(ranks) ranks do not lie on \(machine.nodes) nodes as ranks_per_node says"
     }
+    for text in [machine.mpi] + machine.hosts + series.map(\.workload)
+    where text.utf8.count > 256 || text.unicodeScalars.contains(where: { $0.value < 32 }) {
+      return "a name of \(text.utf8.count) bytes, accepted are 256 without control characters"
+    }
     guard !engines.isEmpty, Set(engines).count == engines.count else {
       return "its first point has no times, or two of one engine"
     }

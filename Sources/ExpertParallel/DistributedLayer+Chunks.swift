@@ -7,8 +7,8 @@ internal import MoE
 internal import Timing
 
 extension DistributedLayer {
-  /// Rows of every chunk set off at once; each is computed while others are under way, and its
-  /// results set off as soon as they are there.
+  /// Each chunk is computed while rows of others are under way, and its results set off as soon as
+  /// they are there.
   func run(
     _ exchange: ChunkedExchange, recorder: inout SpanRecorder,
     output: UnsafeMutablePointer<Float>, on comm: borrowing Communicator
@@ -55,6 +55,7 @@ extension DistributedLayer {
   ) throws {
     let blocks = exchange[chunk]
     try exchange.transport.wait(for: .dispatch, chunk)
+    try exchange.moveOn(after: chunk, on: comm)
     ledger.book(.dispatch)
     try blocks.group()
     ledger.book(.group)

@@ -3,6 +3,7 @@
 
 public import Kernels
 public import MPI
+internal import MoE
 public import Timing
 
 /// Runs the cases of a configuration.
@@ -43,8 +44,24 @@ public struct InterleavedRun {
   ) throws -> RunResult? {
     let memory = try RunMemory(configuration, on: comm)
     let blocks = try memory.blocks(on: comm)
-    let shard = try comm.agree { try ExpertShard(configuration, context: context) }
     let space = try memory.sharedSpace(on: comm)
+    do {
+      return try run(
+        memory, blocks, space, on: comm, context: context, finishedRounds: finishedRounds,
+        progress: progress, roundFinished: roundFinished)
+    } catch {
+      // An error of this rank alone: the others do not come to free what is shared.
+      if !(error is AgreedError) && !(error is InputError) { space?.abandon() }
+      throw error
+    }
+  }
+
+  private func run(
+    _ memory: RunMemory, _ blocks: [[Int]], _ space: NodeSpace?, on comm: borrowing Communicator,
+    context: KernelContext, finishedRounds: [Int], progress: (Progress) -> Void,
+    roundFinished: (() -> RunResult) -> Void
+  ) throws -> RunResult? {
+    let shard = try comm.agree { try ExpertShard(configuration, context: context) }
     let buffers = LayerBuffers(memory.bufferSizes, space: space)
     let inputs = StepInputs(configuration, rank: comm.rank)
     let clocks = try RunClocks(on: comm, heartbeat: heartbeat)

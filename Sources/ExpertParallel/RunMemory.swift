@@ -154,9 +154,26 @@ struct RunMemory {
     }
     let balanceBytes = configuration.balance.map { $0.byteCount(configuration) } ?? 0
     let planBytes = (cases.count * 20 + 8) * assignments * configuration.layers.count
+    let engineBytes = cases.reduce(0) { $0 + tableBytes(of: $1) }
     return expertBytes + sharedBytes + routerBytes + scratchBytes + inputBytes + planBytes
-      + routingBytes + balanceBytes
+      + routingBytes + balanceBytes + engineBytes
       + bufferSizes.totalBytes
+  }
+
+  /// Bytes of the tables of a case's engines: which copies travel, for which experts, and which rows
+  /// make up a result.
+  private func tableBytes(of runCase: RunCase) -> Int {
+    let (bounds, topology) = (bufferSizes.bounds, configuration.topology)
+    let width = configuration.routing(of: runCase).choiceWidth
+    return runCase.schemes.reduce(0) { sum, scheme in
+      let entries = scheme.entriesPerCopy(
+        topology, slotOffsets: runCase.placement.slotOffsets, choiceWidth: width)
+      let targets = scheme.targetOfRank(seenFrom: rank, topology).map { Set($0).count } ?? 0
+      let copies = min(bounds.sentRows, bounds.tokens * targets)
+      let members = scheme.returnsSums ? 12 : 4
+      return sum + copies * (entries * MemoryLayout<CopyEntry>.stride + 4)
+        + bounds.tokens * width * 8 + bounds.receivedRows * members
+    }
   }
 
   /// Splits the cases into blocks whose weights fit the nodes together. Collective.

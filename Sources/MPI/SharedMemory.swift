@@ -17,7 +17,8 @@ internal import CMPIShim
 /// before they allocate, and again when they touch: Linux 5.14 and newer report what would be a
 /// SIGBUS.
 ///
-/// Freeing is collective: let every rank reach the end of the scope. Not `Sendable`.
+/// Freeing is collective: let every rank reach the end of the scope, or ``abandon()`` it. Not
+/// `Sendable`.
 /// Source: MPI 3.1 sections 11.2.3 (MPI_Win_allocate_shared) and 11.4 (the unified memory model).
 public final class SharedMemory {
   /// Index of this rank among those that share the memory.
@@ -26,6 +27,7 @@ public final class SharedMemory {
   public let segmentCount: Int
 
   private var window: cmpi_window
+  private var isAbandoned = false
   private let segments: [UnsafeMutableRawBufferPointer]
 
   /// Allocates a segment of `byteCount` bytes for this rank and maps those of the others.
@@ -79,8 +81,12 @@ public final class SharedMemory {
     }
   }
 
+  /// Leaves the memory to the end of the process. Local; for a rank that fails alone, whose freeing
+  /// would wait for the others.
+  public func abandon() { isAbandoned = true }
+
   deinit {
-    guard !MPIEnvironment.isFinalized else { return }
+    guard !MPIEnvironment.isFinalized, !isAbandoned else { return }
     // int MPI_Win_unlock_all(MPI_Win win)
     MPI_Win_unlock_all(window.handle)
     // int MPI_Win_free(MPI_Win *win)

@@ -50,7 +50,7 @@ extension LayerTraffic {
     let combine: (offRank: Int?, offNode: Int) =
       switch rule {
       case .preReduced: dispatch
-      case .exact: dedup == .node ? (nil, offNodeRaw) : raw
+      case .exact: raw
       }
     return ExpectedRows(
       dispatch: ExpectedRows.Way(offRank: dispatch.offRank, offNode: dispatch.offNode),

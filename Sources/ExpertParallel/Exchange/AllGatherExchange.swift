@@ -69,16 +69,11 @@ final class AllGatherExchange: LayerExchange {
   func copyOwnRows() {}
 
   func group() throws(ExchangeDisagreement) {
-    let buffers = setting.buffers
-    try arrived.index(buffers.receivedRows)
-    for source in 0..<setting.rankCount {
-      arrived.group(source: source, from: buffers.receivedRows, into: buffers.groupedRows)
-    }
+    try arrived.group(from: setting.buffers.receivedRows, into: setting.buffers.groupedRows)
   }
 
   func ungroup() {
     for source in 0..<setting.rankCount {
-      arrived.firstResult[source] = arrivals[source].lowerBound
       arrived.writeResults(
         of: source, from: setting.buffers.expertOutput,
         into: setting.buffers.returnRows + arrivals[source].lowerBound * setting.resultBytes)
@@ -88,11 +83,10 @@ final class AllGatherExchange: LayerExchange {
   func combine(
     _ handle: consuming DispatchHandle, on comm: borrowing Communicator
   ) throws {
-    precondition(
-      handle.receivedRows == arrived.rowCount,
-      "the handle is of \(handle.receivedRows) rows, the exchange of \(arrived.rowCount)")
+    handle.use(for: arrived)
     for source in 0..<setting.rankCount {
-      sumCounts[source] = arrivals.counts[source] * Int32(truncatingIfNeeded: setting.hidden)
+      // More than MPI counts is refused as such.
+      sumCounts[source] = Int32(clamping: arrivals[source].count * setting.hidden)
     }
     try sums.setCounts(UnsafeBufferPointer(sumCounts))
     let own = arrivals[setting.rank].count * setting.hidden

@@ -18,8 +18,6 @@ final class ArrivedRows {
   let firstRowOfBlock: UnsafeMutableBufferPointer<Int>
   /// [R] place of each source's block among the arrived units.
   let firstUnit: UnsafeMutableBufferPointer<Int>
-  /// [R] place of each source's results among the rows that return.
-  let firstResult: UnsafeMutableBufferPointer<Int>
 
   /// Rows over all sources and slots.
   var rowCount: Int { firstRowOfSlot[slotCount] }
@@ -64,7 +62,6 @@ final class ArrivedRows {
     firstRowOfSlot = .zeroed(slotCount + 1)
     firstRowOfBlock = .zeroed(sources * slotCount)
     firstUnit = .zeroed(sources)
-    firstResult = .zeroed(sources)
     firstOfSource = .zeroed(sources)
     unitOfRow = .zeroed(rowCapacity)
     for row in unitOfRow.indices { unitOfRow[row] = Int32(truncatingIfNeeded: row) }
@@ -79,7 +76,7 @@ final class ArrivedRows {
 
   deinit {
     for buffer in [
-      firstRowOfSlot, firstRowOfBlock, firstUnit, firstResult, firstOfSource, firstSum, nextOfSlot,
+      firstRowOfSlot, firstRowOfBlock, firstUnit, firstOfSource, firstSum, nextOfSlot,
       rowsOfSlot,
     ] {
       buffer.deallocate()
@@ -109,11 +106,28 @@ final class ArrivedRows {
     }
   }
 
+  /// Brings arrived rows to their experts, in compute format. Local.
+  ///
+  /// - Parameters:
+  ///   - arrived: the units, each source's block at its ``firstUnit``.
+  ///   - grouped: [rowCount, H]
+  ///   - isArrived: which sources have a block there.
+  /// - Throws: ``ExchangeDisagreement`` where copies and counts of a source differ.
+  func group(
+    from arrived: UnsafeRawPointer, into grouped: UnsafeMutableRawPointer,
+    where isArrived: (_ source: Int) -> Bool = { _ in true }
+  ) throws(ExchangeDisagreement) {
+    try index(arrived)
+    for source in 0..<counts.sourceCount where isArrived(source) {
+      group(source: source, from: arrived, into: grouped)
+    }
+  }
+
   /// Reads which experts each arrived copy is for. Local; nothing where units are rows.
   ///
   /// - Parameter arrived: the units, each source's block at its ``firstUnit``.
   /// - Throws: ``ExchangeDisagreement`` where copies and counts of a source differ.
-  func index(_ arrived: UnsafeRawPointer) throws(ExchangeDisagreement) {
+  private func index(_ arrived: UnsafeRawPointer) throws(ExchangeDisagreement) {
     guard entriesPerCopy > 0 else { return }
     var member = 0
     for source in 0..<counts.sourceCount {
@@ -161,12 +175,8 @@ final class ArrivedRows {
       description: "the copies of rank \(source) name other experts than its counts say")
   }
 
-  /// Brings the rows of a source to their experts, in compute format. Local.
-  ///
-  /// - Parameters:
-  ///   - arrived: the units, each source's block at its ``firstUnit``.
-  ///   - grouped: [rowCount, H]
-  func group(
+  /// Brings the rows of a source to their experts.
+  private func group(
     source: Int, from arrived: UnsafeRawPointer, into grouped: UnsafeMutableRawPointer
   ) {
     let block = arrived + firstUnit[source] * unitBytes

@@ -32,7 +32,8 @@ final class CaseEngines {
         slotOffsets: runCase.placement.slotOffsets, rank: rank, hidden: hidden,
         elementType: configuration.elementType,
         choiceWidth: configuration.routing(of: runCase).choiceWidth, bounds: bounds,
-        buffers: buffers, space: space, channel: index
+        buffers: buffers, space: space,
+        channel: index * ExchangeScheme.chunkLimit
       ).engine()
     }
     if selection != nil {

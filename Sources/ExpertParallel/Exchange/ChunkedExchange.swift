@@ -38,7 +38,7 @@ final class ChunkedExchange {
       scheme.chunks, ranks: setting.rankCount, choiceWidth: setting.choiceWidth)
     var blocks: [RankBlocks] = []
     for chunk in 0..<scheme.chunks {
-      part.channel = setting.channel * ExchangeScheme.chunkLimit + chunk
+      part.channel = setting.channel + chunk
       blocks.append(try RankBlocks(part))
     }
     self.blocks = blocks
@@ -71,7 +71,7 @@ final class ChunkedExchange {
     for chunk in blocks { chunk.pack() }
   }
 
-  /// Counts of all chunks, then the rows of all set off, the first chunk first. Collective.
+  /// Counts of all chunks, then the rows of the first ones set off. Collective.
   func startDispatch(layer: Int, on comm: borrowing Communicator) throws {
     receivedRows = 0
     for chunk in 0..<count {
@@ -80,12 +80,25 @@ final class ChunkedExchange {
       try setting.requireRoom(forRows: receivedRows, layer: layer)
       if chunk > 0 { blocks[chunk].placeArrivals(after: blocks[chunk - 1]) }
     }
-    for (chunk, blocks) in blocks.enumerated() {
-      try transport.start(
-        .dispatch, chunk, rows: blocks.place.sendRows, blocks.remoteSends,
-        into: blocks.place.receivedRows, blocks.remoteReceives, row: blocks.unit, on: comm)
-      blocks.count(.dispatch, in: &volume)
-    }
+    for chunk in 0..<min(Self.chunksUnderWay, count) { try setOff(chunk, on: comm) }
+  }
+
+  /// The rows of a further chunk set off, once those of `chunk` are there. Collective.
+  func moveOn(after chunk: Int, on comm: borrowing Communicator) throws(MPIError) {
+    let next = chunk + Self.chunksUnderWay
+    if next < count { try setOff(next, on: comm) }
+  }
+
+  /// Rows of so many chunks travel at once: one alone leaves the link idle between chunks, and all
+  /// of them share it, so that the first would arrive late.
+  private static let chunksUnderWay = 2
+
+  private func setOff(_ chunk: Int, on comm: borrowing Communicator) throws(MPIError) {
+    let blocks = blocks[chunk]
+    try transport.start(
+      .dispatch, chunk, rows: blocks.place.sendRows, blocks.remoteSends,
+      into: blocks.place.receivedRows, blocks.remoteReceives, row: blocks.unit, on: comm)
+    blocks.count(.dispatch, in: &volume)
   }
 
   /// The results of a chunk set off. Collective.

@@ -140,7 +140,7 @@ final class FanOut {
   }
 
   /// Writes the units of one rank and source.
-  func packBlock(
+  private func packBlock(
     _ range: Range<Int>, of block: Range<Int>, from copies: UnsafeRawPointer,
     into target: UnsafeMutableRawPointer
   ) {
@@ -152,11 +152,6 @@ final class FanOut {
     RowKernels.gather(
       rows: range.count, byteCount: entryBytes, indices: indices,
       from: source + block.count * rowBytes, into: target + range.count * rowBytes)
-  }
-
-  /// Units that this rank passes on to a rank of its node, of one source.
-  func unitCount(place: Int, source: Int) -> Int {
-    Int(counts[place * setting.rankCount + source])
   }
 
   /// Gives the units of every source their place, ordered by the rank that passes them on. Local.

@@ -11,6 +11,14 @@ internal import Timing
 struct DispatchHandle: ~Copyable {
   /// Rows that this rank's experts get.
   let receivedRows: Int
+
+  /// Uses it up for the results of these rows.
+  /// - Precondition: it is of their dispatch.
+  consuming func use(for arrived: ArrivedRows) {
+    precondition(
+      receivedRows == arrived.rowCount,
+      "the handle is of \(receivedRows) rows, the exchange of \(arrived.rowCount)")
+  }
 }
 
 /// One way to bring rows to their experts and results back, of one case on one rank.
@@ -95,7 +103,8 @@ struct ExchangeSetting {
   let buffers: LayerBuffers
   /// What the node shares; nil where no case needs it.
   let space: NodeSpace?
-  /// Tells the counts of engines apart that are used in turn.
+  /// Tells the counts of engines apart that are used in turn; an engine may use as many from here on
+  /// as there may be chunks.
   var channel = 0
 
   var rankCount: Int { topology.rankCount }
@@ -136,7 +145,8 @@ struct ExchangeSetting {
           targetOfRank: $0, slotOffsets: slotOffsets,
           entriesPerCopy: scheme.entriesPerCopy(
             topology, slotOffsets: slotOffsets, choiceWidth: choiceWidth),
-          assignmentCapacity: assignmentCapacity, copyCapacity: bounds.sentRows)
+          assignmentCapacity: assignmentCapacity,
+          copyCapacity: min(bounds.sentRows, bounds.tokens * Set($0).count))
       },
       rows: UnsafePointer(buffers.normalised), assignmentCapacity: assignmentCapacity)
   }

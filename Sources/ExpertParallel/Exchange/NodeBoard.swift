@@ -54,6 +54,9 @@ final class NodeBoard {
     returned = flagsPerReader(2 + places)
   }
 
+  /// Leaves the memory to the end of the process. Local; for a rank that fails alone.
+  func abandon() { memory.abandon() }
+
   /// Begins the next exchange.
   func begin() { serial += 1 }
 

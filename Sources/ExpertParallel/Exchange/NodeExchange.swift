@@ -114,11 +114,7 @@ final class NodeExchange: LayerExchange {
   }
 
   func group() throws(ExchangeDisagreement) {
-    let buffers = setting.buffers
-    try arrived.index(buffers.receivedRows)
-    for source in 0..<setting.rankCount {
-      arrived.group(source: source, from: buffers.receivedRows, into: buffers.groupedRows)
-    }
+    try arrived.group(from: setting.buffers.receivedRows, into: setting.buffers.groupedRows)
   }
 
   func ungroup() {
@@ -126,10 +122,10 @@ final class NodeExchange: LayerExchange {
     var row = 0
     for source in 0..<setting.rankCount {
       // Sums return by the rank that passed their copies on, other results straight.
-      arrived.firstResult[source] = sums ? arrived.firstUnit[source] : row
+      let first = sums ? arrived.firstUnit[source] : row
       arrived.writeResults(
         of: source, from: setting.buffers.expertOutput,
-        into: setting.buffers.returnRows + arrived.firstResult[source] * setting.resultBytes)
+        into: setting.buffers.returnRows + first * setting.resultBytes)
       row += Int(arrived.resultsPerSource[source])
     }
   }
@@ -137,9 +133,7 @@ final class NodeExchange: LayerExchange {
   func combine(
     _ handle: consuming DispatchHandle, on comm: borrowing Communicator
   ) throws {
-    precondition(
-      handle.receivedRows == arrived.rowCount,
-      "the handle is of \(handle.receivedRows) rows, the exchange of \(arrived.rowCount)")
+    handle.use(for: arrived)
     let buffers = setting.buffers
     guard setting.scheme.returnsSums else {
       try returns.setCounts(UnsafeBufferPointer(arrived.counts.rowsPerSource))

@@ -57,15 +57,24 @@ final class NodeSpace {
       Array(all[$0..<$0 + sizes.count])
     }
     // A node may have room where another has none.
-    let memory = Result { try SharedMemory(byteCount: total, on: node) }
-    self.memory = try comm.agree {
-      do {
-        return try memory.get()
-      } catch {
-        throw InputError("the ranks cannot share memory, use a --transport without shm: \(error)")
-      }
+    let shared = Result {
+      (
+        try SharedMemory(byteCount: total, on: node),
+        try NodeBoard(rankCount: comm.size, slotCount: slotCount, on: node)
+      )
     }
-    board = try NodeBoard(rankCount: comm.size, slotCount: slotCount, on: node)
+    do {
+      (memory, board) = try comm.agree { try shared.get() }
+    } catch let error as AgreedError {
+      throw InputError(
+        "the ranks cannot share memory, use a --transport without shm: \(error.message)")
+    }
+  }
+
+  /// Leaves the memory to the end of the process. Local; for a rank that fails alone.
+  func abandon() {
+    memory.abandon()
+    board.abandon()
   }
 
   /// A buffer of a rank of this node, at this process's address.

@@ -76,28 +76,21 @@ final class PaddedExchange: LayerExchange {
   func copyOwnRows() {}
 
   func group() throws(ExchangeDisagreement) {
-    let buffers = setting.buffers
-    try arrived.index(buffers.receivedRows)
-    for source in 0..<setting.rankCount {
-      arrived.group(source: source, from: buffers.receivedRows, into: buffers.groupedRows)
-    }
+    try arrived.group(from: setting.buffers.receivedRows, into: setting.buffers.groupedRows)
   }
 
   func ungroup() {
     for source in 0..<setting.rankCount {
-      arrived.firstResult[source] = source * Int(room[1])
       arrived.writeResults(
         of: source, from: setting.buffers.expertOutput,
-        into: setting.buffers.returnRows + arrived.firstResult[source] * setting.resultBytes)
+        into: setting.buffers.returnRows + source * Int(room[1]) * setting.resultBytes)
     }
   }
 
   func combine(
     _ handle: consuming DispatchHandle, on comm: borrowing Communicator
   ) throws {
-    precondition(
-      handle.receivedRows == arrived.rowCount,
-      "the handle is of \(handle.receivedRows) rows, the exchange of \(arrived.rowCount)")
+    handle.use(for: arrived)
     let block = Int(room[1])
     try comm.allToAll(
       rows: setting.buffers.returnRows, into: setting.buffers.combinedRows, rowsPerPeer: block,

@@ -135,16 +135,12 @@ final class RankBlocks {
   }
 
   func group() throws(ExchangeDisagreement) {
-    try arrived.index(place.receivedRows)
-    for source in 0..<setting.rankCount {
-      arrived.group(source: source, from: place.receivedRows, into: place.groupedRows)
-    }
+    try arrived.group(from: place.receivedRows, into: place.groupedRows)
   }
 
   func ungroup() {
     var row = 0
     for source in 0..<setting.rankCount {
-      arrived.firstResult[source] = row
       arrived.writeResults(
         of: source, from: place.expertOutput, into: place.returnRows + row * result.byteCount)
       row += Int(arrived.resultsPerSource[source])

@@ -48,9 +48,7 @@ final class RankExchange: LayerExchange {
   func combine(
     _ handle: consuming DispatchHandle, on comm: borrowing Communicator
   ) throws {
-    precondition(
-      handle.receivedRows == arrived.rowCount,
-      "the handle is of \(handle.receivedRows) rows, the exchange of \(arrived.rowCount)")
+    handle.use(for: arrived)
     try transport.exchange(
       .combine, rows: blocks.place.returnRows, blocks.remoteReturns,
       into: blocks.place.combinedRows, blocks.remoteResults, row: blocks.result, on: comm)

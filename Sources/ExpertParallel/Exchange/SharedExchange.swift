@@ -173,8 +173,10 @@ final class SharedExchange: LayerExchange {
     }
     board.deliver(toPlace: place)
     guard peer != setting.rank else { return }
-    volume.dispatch.add(
-      rows: units.count, bytes: units.count * outgoing.unitBytes, leavesNode: false)
+    // Rows that are put in place have the format of the experts.
+    let bytes =
+      placesRows ? setting.hidden * setting.elementType.byteCount : outgoing.unitBytes
+    volume.dispatch.add(rows: units.count, bytes: units.count * bytes, leavesNode: false)
   }
 
   /// Lets MPI work where there are messages that it could work on.
@@ -196,17 +198,15 @@ final class SharedExchange: LayerExchange {
   func copyOwnRows() {}
 
   func group() throws(ExchangeDisagreement) {
-    let buffers = setting.buffers
-    try arrived.index(buffers.receivedRows)
-    for source in 0..<setting.rankCount where !placesRows || placeOfRank[source] < 0 {
-      arrived.group(source: source, from: buffers.receivedRows, into: buffers.groupedRows)
-    }
+    let places = placeOfRank
+    try arrived.group(
+      from: setting.buffers.receivedRows, into: setting.buffers.groupedRows
+    ) { !placesRows || places[$0] < 0 }
   }
 
   func ungroup() {
     var row = 0
     for source in 0..<setting.rankCount where placeOfRank[source] < 0 {
-      arrived.firstResult[source] = row
       arrived.writeResults(
         of: source, from: setting.buffers.expertOutput,
         into: setting.buffers.returnRows + row * setting.resultBytes)
@@ -217,9 +217,7 @@ final class SharedExchange: LayerExchange {
   func combine(
     _ handle: consuming DispatchHandle, on comm: borrowing Communicator
   ) throws {
-    precondition(
-      handle.receivedRows == arrived.rowCount,
-      "the handle is of \(handle.receivedRows) rows, the exchange of \(arrived.rowCount)")
+    handle.use(for: arrived)
     let (board, places) = (space.board, space.ranks.count)
     for distance in 0..<places { putResults(atPlace: (space.place + distance) % places) }
     if isSpread { try returnBetweenNodes(on: comm) }
