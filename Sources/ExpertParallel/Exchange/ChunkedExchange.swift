@@ -71,7 +71,7 @@ final class ChunkedExchange {
     for chunk in blocks { chunk.pack() }
   }
 
-  /// Counts of all chunks, then the rows of the first ones set off. Collective.
+  /// Counts of all chunks, then the rows of the first one set off. Collective.
   func startDispatch(layer: Int, on comm: borrowing Communicator) throws {
     receivedRows = 0
     for chunk in 0..<count {
@@ -80,18 +80,18 @@ final class ChunkedExchange {
       try setting.requireRoom(forRows: receivedRows, layer: layer)
       if chunk > 0 { blocks[chunk].placeArrivals(after: blocks[chunk - 1]) }
     }
-    for chunk in 0..<min(Self.chunksUnderWay, count) { try setOff(chunk, on: comm) }
+    try setOff(0, on: comm)
   }
 
-  /// The rows of a further chunk set off, once those of `chunk` are there. Collective.
+  /// The rows of further chunks set off, once those of `chunk` are there. Collective.
+  ///
+  /// The first chunk travels alone, for all ranks wait for it; then two at a time, for while a chunk
+  /// is computed nobody could start the one after the next.
   func moveOn(after chunk: Int, on comm: borrowing Communicator) throws(MPIError) {
-    let next = chunk + Self.chunksUnderWay
-    if next < count { try setOff(next, on: comm) }
+    for next in (chunk == 0 ? 1 : chunk + 2)..<chunk + 3 where next < count {
+      try setOff(next, on: comm)
+    }
   }
-
-  /// Rows of so many chunks travel at once: one alone leaves the link idle between chunks, and all
-  /// of them share it, so that the first would arrive late.
-  private static let chunksUnderWay = 2
 
   private func setOff(_ chunk: Int, on comm: borrowing Communicator) throws(MPIError) {
     let blocks = blocks[chunk]
