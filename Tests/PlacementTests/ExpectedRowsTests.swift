@@ -78,7 +78,7 @@ struct ExpectedRowsTests {
       #expect(reduced.dispatch == rank.dispatch && reduced.combine == rank.dispatch)
       let node = try rows(.node)
       #expect(node.dispatch.offRank == nil && node.dispatch.offNode == nodes.offNode)
-      #expect(node.combine.offRank == nil && node.combine.offNode == raw.offNode)
+      #expect(node.combine.offRank == raw.offRank && node.combine.offNode == raw.offNode)
       #expect(try rows(.node, .preReduced).combine == node.dispatch)
     }
     #expect(traffic.expectedRows(dedup: .none, transport: .allGather, combine: .exact) == nil)
