@@ -58,10 +58,7 @@ final class AllGatherExchange: LayerExchange {
     try comm.allGatherV(
       rows: setting.buffers.sendRows, into: setting.buffers.receivedRows, arrivals,
       row: unit)
-    for peer in 0..<setting.rankCount where peer != setting.rank {
-      volume.dispatch.add(
-        rows: units, bytes: units * outgoing.unitBytes, leavesNode: setting.leavesNode(to: peer))
-    }
+    setting.count(in: &volume.dispatch) { _ in (units, units * outgoing.unitBytes) }
     return DispatchHandle(receivedRows: arrived.rowCount)
   }
 
@@ -96,11 +93,7 @@ final class AllGatherExchange: LayerExchange {
       into: UnsafeMutableBufferPointer(
         start: setting.buffers.combinedRows.assumingMemoryBound(to: Float.self), count: own),
       sums, .sum)
-    for peer in 0..<setting.rankCount where peer != setting.rank {
-      let rows = arrivals[peer].count
-      volume.combine.add(
-        rows: rows, bytes: rows * setting.resultBytes, leavesNode: setting.leavesNode(to: peer))
-    }
+    setting.count(arrivals, rowBytes: setting.resultBytes, in: &volume.combine)
   }
 
   /// MPI has added them.

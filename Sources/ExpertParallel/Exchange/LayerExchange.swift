@@ -121,10 +121,27 @@ struct ExchangeSetting {
 
   /// Counts the blocks that leave this rank.
   func count(_ parts: Partition, rowBytes: Int, in way: inout ExchangeVolume.Way) {
-    for peer in parts.counts.indices {
-      let rows = Int(parts.counts[peer])
-      way.add(rows: rows, bytes: rows * rowBytes, leavesNode: leavesNode(to: peer))
+    count(in: &way) { (parts[$0].count, parts[$0].count * rowBytes) }
+  }
+
+  /// Counts a block for every other rank.
+  func count(
+    in way: inout ExchangeVolume.Way, _ block: (_ peer: Int) -> (rows: Int, bytes: Int)
+  ) {
+    for peer in 0..<rankCount where peer != rank {
+      let (rows, bytes) = block(peer)
+      way.add(rows: rows, bytes: bytes, leavesNode: leavesNode(to: peer))
     }
+  }
+
+  /// Copies what a rank keeps from one place to another.
+  func copyOwn(
+    _ sources: Partition, of rows: UnsafeRawPointer, to targets: Partition,
+    of result: UnsafeMutableRawPointer, rowBytes: Int
+  ) {
+    let own = sources[rank]
+    (result + targets[rank].lowerBound * rowBytes).copyMemory(
+      from: rows + own.lowerBound * rowBytes, byteCount: own.count * rowBytes)
   }
 
   /// Refuses more rows than the buffers hold.

@@ -17,7 +17,6 @@ final class NodeBoard {
 
   private let memory: SharedMemory
   private let place: Int
-  private let rankCount: Int
   private let positionStart: Int
   private let countStart: Int
   private let announced: [SharedFlag]
@@ -31,7 +30,6 @@ final class NodeBoard {
   ///   - slotCount: the most slots of a case, over all ranks.
   init(rankCount: Int, slotCount: Int, on node: borrowing Communicator) throws(MPIError) {
     let places = node.size
-    self.rankCount = rankCount
     place = node.rank
     positionStart = (2 + 2 * places) * SharedFlag.byteCount
     let positions = rankCount * max(1, slotCount)

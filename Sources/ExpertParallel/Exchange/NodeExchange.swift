@@ -108,7 +108,7 @@ final class NodeExchange: LayerExchange {
   }
 
   func copyOwnRows() {
-    copyOwn(
+    setting.copyOwn(
       fanOut.partition, of: setting.buffers.fannedOutRows, to: arrivals,
       of: setting.buffers.receivedRows, rowBytes: outgoing.unitBytes)
   }
@@ -149,7 +149,7 @@ final class NodeExchange: LayerExchange {
       .combine, rows: buffers.returnRows, arrivedLocally, into: buffers.fannedOutRows, sentLocally,
       row: result, on: comm)
     setting.count(arrivedLocally, rowBytes: setting.resultBytes, in: &volume.combine)
-    copyOwn(
+    setting.copyOwn(
       arrivals, of: buffers.returnRows, to: fanOut.partition, of: buffers.fannedOutRows,
       rowBytes: setting.resultBytes)
     fanOut.addUp(
@@ -163,23 +163,14 @@ final class NodeExchange: LayerExchange {
   func copyOwnResults() {
     let buffers = setting.buffers
     if setting.scheme.returnsSums {
-      copyOwn(
+      setting.copyOwn(
         taken, of: buffers.forwardedRows, to: outgoing.partition, of: buffers.combinedRows,
         rowBytes: setting.resultBytes)
     } else {
-      copyOwn(
+      setting.copyOwn(
         returns, of: buffers.returnRows, to: plan!.sendPartition, of: buffers.combinedRows,
         rowBytes: setting.resultBytes)
     }
-  }
-
-  private func copyOwn(
-    _ sources: Partition, of rows: UnsafeRawPointer, to targets: Partition,
-    of result: UnsafeMutableRawPointer, rowBytes: Int
-  ) {
-    let own = sources[setting.rank]
-    (result + targets[setting.rank].lowerBound * rowBytes).copyMemory(
-      from: rows + own.lowerBound * rowBytes, byteCount: own.count * rowBytes)
   }
 
   func returned(weights: UnsafePointer<Float>, topK: Int) -> ReturnedRows {

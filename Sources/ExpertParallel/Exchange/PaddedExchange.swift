@@ -68,7 +68,7 @@ final class PaddedExchange: LayerExchange {
     }
     try comm.allToAll(
       rows: buffers.sendRows, into: buffers.receivedRows, rowsPerPeer: block, row: unit)
-    count(outgoing.partition, block: block, rowBytes: outgoing.unitBytes, in: &volume.dispatch)
+    setting.count(in: &volume.dispatch) { (units[$0].count, block * outgoing.unitBytes) }
     return DispatchHandle(receivedRows: arrived.rowCount)
   }
 
@@ -95,20 +95,8 @@ final class PaddedExchange: LayerExchange {
     try comm.allToAll(
       rows: setting.buffers.returnRows, into: setting.buffers.combinedRows, rowsPerPeer: block,
       row: result)
-    for peer in 0..<setting.rankCount where peer != setting.rank {
-      volume.combine.add(
-        rows: Int(arrived.resultsPerSource[peer]), bytes: block * setting.resultBytes,
-        leavesNode: setting.leavesNode(to: peer))
-    }
-  }
-
-  private func count(
-    _ parts: Partition, block: Int, rowBytes: Int, in way: inout ExchangeVolume.Way
-  ) {
-    for peer in 0..<setting.rankCount where peer != setting.rank {
-      way.add(
-        rows: parts[peer].count, bytes: block * rowBytes,
-        leavesNode: setting.leavesNode(to: peer))
+    setting.count(in: &volume.combine) {
+      (Int(arrived.resultsPerSource[$0]), block * setting.resultBytes)
     }
   }
 

@@ -127,11 +127,9 @@ final class RankBlocks {
   }
 
   func copyOwnRows() {
-    let own = outgoing.partition[setting.rank]
-    (place.receivedRows + arrivals[setting.rank].lowerBound * unit.byteCount)
-      .copyMemory(
-        from: place.sendRows + own.lowerBound * unit.byteCount,
-        byteCount: own.count * unit.byteCount)
+    setting.copyOwn(
+      outgoing.partition, of: place.sendRows, to: arrivals, of: place.receivedRows,
+      rowBytes: unit.byteCount)
   }
 
   func group() throws(ExchangeDisagreement) {
@@ -148,12 +146,9 @@ final class RankBlocks {
   }
 
   func copyOwnResults() {
-    let own = returns[setting.rank]
-    (place.combinedRows
-      + outgoing.returning[setting.rank].lowerBound * result.byteCount)
-      .copyMemory(
-        from: place.returnRows + own.lowerBound * result.byteCount,
-        byteCount: own.count * result.byteCount)
+    setting.copyOwn(
+      returns, of: place.returnRows, to: outgoing.returning, of: place.combinedRows,
+      rowBytes: result.byteCount)
   }
 
   func returned(weights: UnsafePointer<Float>, topK: Int) -> ReturnedRows {
