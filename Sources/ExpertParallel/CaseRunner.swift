@@ -18,6 +18,8 @@ final class CaseRunner {
   private let layers: [DistributedLayer]
   private let engines: CaseEngines
   private let buffers: LayerBuffers
+  /// What the node shares; nil where this case does not need it.
+  private let space: NodeSpace?
   /// Where a router needs the tokens of all ranks; shared by the layers, which run in turn.
   private let global: GlobalBatch?
   private let rank: Int
@@ -32,6 +34,7 @@ final class CaseRunner {
     self.runCase = runCase
     self.configuration = configuration
     self.buffers = buffers
+    self.space = runCase.schemes.contains(where: \.transport.sharesMemory) ? space : nil
     self.rank = rank
     index = caseIndex
     self.heartbeat = heartbeat
@@ -63,6 +66,7 @@ final class CaseRunner {
     try start(inputs)
     try chooseExchanges(on: comm)
     engines.clearVolume()
+    space?.measureDistances()
     heartbeat.startStep(number, caseIndex: index)
     try comm.barrier()
     recorder.startStep()

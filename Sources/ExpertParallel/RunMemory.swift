@@ -67,7 +67,7 @@ struct RunMemory {
       return nil
     }
     return try NodeSpace(
-      sizes: bufferSizes.sharedByteCounts,
+      sizes: bufferSizes.sharedByteCounts, rowBytes: bufferSizes.hidden * 4,
       slotCount: configuration.cases.map(\.placement.slotCount).max() ?? 0,
       topology: configuration.topology, on: comm)
   }

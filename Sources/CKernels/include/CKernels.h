@@ -53,6 +53,13 @@ void ck_gather_bf16_f32(
 /* to[index[i], :] = from[i, :] */
 void ck_scatter(size_t rows, size_t row_bytes, const int32_t *index, const void *from, void *to);
 
+/* --- stream.c: memory that another core reads --- */
+
+/* Copies without taking the lines of `to` into this core's cache. */
+void ck_stream(size_t bytes, const void *from, void *to);
+/* Orders what was streamed before a flag that is stored after. */
+void ck_stream_fence(void);
+
 /* --- wires.c: rows to and from their wire formats --- */
 
 /* An fp8 row is h codes in E4M3, then a Float scale for each 128 of them, not aligned. */

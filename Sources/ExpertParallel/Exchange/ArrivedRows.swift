@@ -202,26 +202,38 @@ final class ArrivedRows {
   ///
   /// Shapes: `output` [rowCount, H] by slot, `results` [resultsPerSource[source], H].
   func writeResults(
-    of source: Int, from output: UnsafePointer<Float>, into results: UnsafeMutableRawPointer
+    of source: Int, from output: UnsafePointer<Float>, into results: UnsafeMutableRawPointer,
+    by writer: RowWriter = .direct
   ) {
+    let type = scheme.combineWire
+    let rowBytes = hidden * type.byteCount
     if scheme.returnsSums {
-      RowKernels.weightedSums(
-        rows: Int(counts.unitsPerSource[source]), length: hidden,
-        offsets: UnsafePointer(sumOffsets.baseAddress! + firstSum[source]),
-        members: UnsafePointer(sumMembers.baseAddress!),
-        weights: UnsafePointer(sumWeights.baseAddress!), from: output, type: .f32, into: results,
-        type: scheme.combineWire)
+      let units = Int(counts.unitsPerSource[source])
+      writer.write(rows: units, rowBytes: rowBytes, into: results) { range, place in
+        RowKernels.weightedSums(
+          rows: range.count, length: hidden,
+          offsets: UnsafePointer(sumOffsets.baseAddress! + firstSum[source] + range.lowerBound),
+          members: UnsafePointer(sumMembers.baseAddress!),
+          weights: UnsafePointer(sumWeights.baseAddress!), from: output, type: .f32, into: place,
+          type: type)
+      }
       return
     }
     var target = results
     for slot in 0..<slotCount {
-      let count = Int(counts.receivedPerSlot[source * slotCount + slot]) * hidden
+      let count = Int(counts.receivedPerSlot[source * slotCount + slot])
       guard count > 0 else { continue }
-      let row = firstRowOfBlock[source * slotCount + slot]
-      RowKernels.convert(
-        count: count, from: output + row * hidden, type: .f32, into: target,
-        type: scheme.combineWire)
-      target += count * scheme.combineWire.byteCount
+      let first = output + firstRowOfBlock[source * slotCount + slot] * hidden
+      if type == .f32 {
+        writer.write(byteCount: count * rowBytes, from: first, into: target)
+      } else {
+        writer.write(rows: count, rowBytes: rowBytes, into: target) { range, place in
+          RowKernels.convert(
+            count: range.count * hidden, from: first + range.lowerBound * hidden, type: .f32,
+            into: place, type: type)
+        }
+      }
+      target += count * rowBytes
     }
   }
 }

@@ -2,6 +2,7 @@
 // epsim: the buffers and notices that the ranks of a node share.
 
 internal import CostModel
+internal import Kernels
 internal import MPI
 internal import MoE
 
@@ -29,6 +30,9 @@ final class NodeSpace {
   let board: NodeBoard
 
   private let memory: SharedMemory
+  private let stage: RowStage
+  /// Nil where ranks share cores: they would wait for each other's turns.
+  private let distance: CoreDistance?
   /// [ranks][SharedBuffer] where each buffer starts in its owner's segment.
   private let offsets: [[Int]]
 
@@ -36,11 +40,13 @@ final class NodeSpace {
   ///
   /// - Parameters:
   ///   - sizes: bytes of each ``SharedBuffer`` of this rank.
+  ///   - rowBytes: bytes of the longest row that is written into another's buffer.
   ///   - slotCount: the most slots of a case, over all ranks.
   /// - Throws: an agreed error on every rank where a node's memory does not suffice.
   init(
-    sizes: [Int], slotCount: Int, topology: Topology, on comm: borrowing Communicator
+    sizes: [Int], rowBytes: Int, slotCount: Int, topology: Topology, on comm: borrowing Communicator
   ) throws {
+    stage = RowStage(rowBytes: rowBytes)
     let node = try comm.split(color: topology.nodeOfRank[comm.rank], key: comm.rank)!
     ranks = topology.nodeOfRank.indices.filter {
       topology.nodeOfRank[$0] == topology.nodeOfRank[comm.rank]
@@ -57,14 +63,16 @@ final class NodeSpace {
       Array(all[$0..<$0 + sizes.count])
     }
     // A node may have room where another has none.
+    let hasOwnCores = try !UsableCores(on: comm).areExceeded(threads: 1)
     let shared = Result {
       (
         try SharedMemory(byteCount: total, on: node),
-        try NodeBoard(rankCount: comm.size, slotCount: slotCount, on: node)
+        try NodeBoard(rankCount: comm.size, slotCount: slotCount, on: node),
+        hasOwnCores ? try CoreDistance(on: node) : nil
       )
     }
     do {
-      (memory, board) = try comm.agree { try shared.get() }
+      (memory, board, distance) = try comm.agree { try shared.get() }
     } catch let error as AgreedError {
       throw InputError(
         "the ranks cannot share memory, use a --transport without shm: \(error.message)")
@@ -75,6 +83,16 @@ final class NodeSpace {
   func abandon() {
     memory.abandon()
     board.abandon()
+    distance?.abandon()
+  }
+
+  /// Finds out which ranks' cores share a cache. Collective over the node; between steps.
+  func measureDistances() { distance?.measure() }
+
+  /// What writes into the buffers of a rank of this node: straight where it shares a cache.
+  func writer(toPlace other: Int) -> RowWriter {
+    let isNear = other == place || distance?.isNear(other) ?? false
+    return isNear ? .direct : .streaming(stage)
   }
 
   /// A buffer of a rank of this node, at this process's address.

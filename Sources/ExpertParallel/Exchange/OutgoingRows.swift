@@ -72,32 +72,53 @@ final class OutgoingRows {
   }
 
   /// Writes the block for a destination. Local.
-  func encodeBlock(for destination: Int, into block: UnsafeMutableRawPointer) {
+  func encodeBlock(
+    for destination: Int, into block: UnsafeMutableRawPointer, by writer: RowWriter = .direct
+  ) {
     let units = partition[destination]
     guard !units.isEmpty else { return }
-    let tokens = copies?.tokenOfCopy ?? plan!.tokenOfRow
-    RowKernels.encode(
-      rows: units.count, length: hidden,
-      indices: UnsafePointer(tokens.baseAddress! + units.lowerBound), from: rows,
-      wire: scheme.wire, into: block)
+    let tokens = UnsafePointer((copies?.tokenOfCopy ?? plan!.tokenOfRow).baseAddress!)
+    if scheme.wire == .f32 {
+      writer.write(
+        rows: units.count, rowBytes: rowBytes, indices: tokens + units.lowerBound, from: rows,
+        into: block)
+    } else {
+      writer.write(rows: units.count, rowBytes: rowBytes, into: block) { range, place in
+        RowKernels.encode(
+          rows: range.count, length: hidden,
+          indices: tokens + units.lowerBound + range.lowerBound, from: rows,
+          wire: scheme.wire, into: place)
+      }
+    }
     guard let copies else { return }
     let stride = copies.entriesPerCopy * MemoryLayout<CopyEntry>.stride
-    (block + units.count * rowBytes).copyMemory(
+    writer.write(
+      byteCount: units.count * stride,
       from: UnsafeRawPointer(copies.entries.baseAddress!) + units.lowerBound * stride,
-      byteCount: units.count * stride)
+      into: block + units.count * rowBytes)
   }
 
   /// Writes the rows for one slot as they will be after the wire, in compute format. Local.
   ///
   /// - Precondition: every assignment has a row of its own.
   func placeRows(
-    _ range: Range<Int>, into target: UnsafeMutableRawPointer, type: ElementType
+    _ range: Range<Int>, into target: UnsafeMutableRawPointer, type: ElementType,
+    by writer: RowWriter
   ) {
     guard !range.isEmpty else { return }
-    RowKernels.gather(
-      rows: range.count, length: hidden,
-      indices: UnsafePointer(plan!.tokenOfRow.baseAddress! + range.lowerBound), from: rows,
-      through: scheme.wire, into: target, type: type)
+    let tokens = UnsafePointer(plan!.tokenOfRow.baseAddress! + range.lowerBound)
+    if scheme.wire == .f32, type == .f32 {
+      writer.write(
+        rows: range.count, rowBytes: hidden * type.byteCount, indices: tokens, from: rows,
+        into: target)
+      return
+    }
+    writer.write(rows: range.count, rowBytes: hidden * type.byteCount, into: target) {
+      piece, place in
+      RowKernels.gather(
+        rows: piece.count, length: hidden, indices: tokens + piece.lowerBound, from: rows,
+        through: scheme.wire, into: place, type: type)
+    }
   }
 
   /// What the tokens add up, once results are back. Local.

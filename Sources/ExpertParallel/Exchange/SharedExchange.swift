@@ -152,7 +152,7 @@ final class SharedExchange: LayerExchange {
     let (board, peer) = (space.board, space.ranks[place])
     try board.awaitPlaces(ofPlace: place) { () throws(MPIError) in try progress(on: comm) }
     let positions = board.positions(ofPlace: place)
-    let units = outgoing.partition[peer]
+    let (units, writer) = (outgoing.partition[peer], space.writer(toPlace: place))
     if placesRows {
       let slots = setting.slotOffsets[peer]..<setting.slotOffsets[peer + 1]
       let grouped = space.buffer(.grouped, ofPlace: place)
@@ -162,15 +162,17 @@ final class SharedExchange: LayerExchange {
         let count = Int(plan!.rowsPerSlot[slot])
         let position = positions[setting.rank * slots.count + slot - slots.lowerBound]
         outgoing.placeRows(
-          row..<row + count, into: grouped + position * rowBytes, type: setting.elementType)
+          row..<row + count, into: grouped + position * rowBytes, type: setting.elementType,
+          by: writer)
         row += count
       }
     } else {
       outgoing.encodeBlock(
         for: peer,
         into: space.buffer(.received, ofPlace: place)
-          + positions[setting.rank] * outgoing.unitBytes)
+          + positions[setting.rank] * outgoing.unitBytes, by: writer)
     }
+    writer.finish()
     board.deliver(toPlace: place)
     guard peer != setting.rank else { return }
     // Rows that are put in place have the format of the experts.
@@ -229,11 +231,13 @@ final class SharedExchange: LayerExchange {
 
   /// Writes the results of a rank of this node into its memory.
   private func putResults(atPlace place: Int) {
-    let source = space.ranks[place]
+    let (source, writer) = (space.ranks[place], space.writer(toPlace: place))
     arrived.writeResults(
       of: source, from: setting.buffers.expertOutput,
       into: space.buffer(.combined, ofPlace: place)
-        + Int(arrived.counts.firstResultOfSource[source]) * setting.resultBytes)
+        + Int(arrived.counts.firstResultOfSource[source]) * setting.resultBytes,
+      by: writer)
+    writer.finish()
     space.board.returnResults(toPlace: place)
     guard source != setting.rank else { return }
     let rows = Int(arrived.resultsPerSource[source])

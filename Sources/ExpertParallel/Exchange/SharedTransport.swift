@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: blocks of rows between the ranks of a node through shared memory.
 
+internal import Kernels
 internal import MPI
 internal import Timing
 
@@ -37,8 +38,11 @@ final class SharedTransport: RowTransport {
       try board.awaitPlaces(ofPlace: place) { () throws(MPIError) in try comm.progress() }
       let part = sends[space.ranks[place]]
       let start = board.positions(ofPlace: place)[comm.rank]
-      (space.buffer(buffer, ofPlace: place) + start * row.byteCount).copyMemory(
-        from: rows + part.lowerBound * row.byteCount, byteCount: part.count * row.byteCount)
+      let writer = space.writer(toPlace: place)
+      writer.write(
+        byteCount: part.count * row.byteCount, from: rows + part.lowerBound * row.byteCount,
+        into: space.buffer(buffer, ofPlace: place) + start * row.byteCount)
+      writer.finish()
       board.deliver(toPlace: place)
     }
     for distance in 1..<max(1, places) {
