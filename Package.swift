@@ -73,11 +73,13 @@ let package = Package(
     module(
       "ExpertParallel",
       ["MPI", "Kernels", "Placement", "CostModel", "Workloads", "MoE", "Timing"]),
-    module("Reporting", ["Placement", "CostModel", "Workloads", "MoE", "Timing"]),
+    module("Projection", ["Placement", "CostModel", "Workloads", "MoE", "Timing", yams]),
+    module("Reporting", ["Projection", "Placement", "CostModel", "Workloads", "MoE", "Timing"]),
     .executableTarget(
       name: "epsim",
       dependencies: [
-        "Reporting", "ExpertParallel", "MPI", "Kernels", "Placement", "CostModel", "Workloads",
+        "Reporting", "Projection", "ExpertParallel", "MPI", "Kernels", "Placement", "CostModel",
+        "Workloads",
         "MoE", "Timing", argumentParser, yams,
       ],
       swiftSettings: strict),
@@ -95,11 +97,14 @@ let package = Package(
     tests("WorkloadsTests", ["Workloads", "MoE"]),
     tests("CostModelTests", ["CostModel", "MoE"]),
     tests("PlacementTests", ["Placement", "CostModel", "Workloads", "MoE"]),
+    tests(
+      "ProjectionTests", ["Projection", "Placement", "CostModel", "Workloads", "MoE", "Timing"]),
     // What the tests of several modules share; needs the toolchain's Testing module.
     .target(
       name: "TestSupport", dependencies: ["MPI"], path: "Tests/TestSupport", swiftSettings: strict),
     tests(
-      "ReportingTests", ["Reporting", "Placement", "CostModel", "Workloads", "MoE", "Timing"]),
+      "ReportingTests",
+      ["Reporting", "Projection", "Placement", "CostModel", "Workloads", "MoE", "Timing"]),
     tests("CommandTests", ["TestSupport", "epsim"]),
     tests("MPITests", ["MPI", "TestSupport"]),
     tests(
