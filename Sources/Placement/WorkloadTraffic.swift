@@ -44,8 +44,9 @@ public struct WorkloadTraffic: Sendable {
   public func counters(step: Int, rankOfPosition: [Int32]) -> TrafficCounters {
     var counters = TrafficCounters(placement: placement, topology: topology)
     var uses = Array(repeating: Int32(0), count: placement.expertCount)
-    let positionsOfRank = (0..<topology.rankCount).map { rank in
-      rankOfPosition.indices.filter { Int(rankOfPosition[$0]) == rank }.map { Int32($0) }
+    var positionsOfRank = Array(repeating: [Int32](), count: topology.rankCount)
+    for (position, rank) in rankOfPosition.enumerated() {
+      positionsOfRank[Int(rank)].append(Int32(position))
     }
     // Layers outside: a source may route a layer of the whole step for the first rank that asks.
     for (row, layer) in placement.layers.enumerated() {
