@@ -44,7 +44,7 @@ import Testing
     let profile = try ClusterProfile(draft, place: "the measured profile")
     #expect(profile.name == "here" && profile.about.hasSuffix("\\ and \"quotes\" included"))
     let segments = profile.network.inside.segments
-    #expect(segments.map(\.from) == [.zero, Bytes(4096), Bytes(1_234_570)])
+    #expect(segments.map(\.from) == [.zero, Bytes(4096), Bytes(1_234_567)])
     #expect(segments.map { ($0.latency.microseconds * 1e6).rounded() / 1e6 } == [0.4, 0, 3250])
     #expect(profile.values.first { $0.key == "rank.peak.f32" }?.text == "123.457 GFLOP/s")
     #expect(try ClusterProfile(yaml: profile.yaml, place: "again") == profile)
@@ -54,6 +54,15 @@ import Testing
     #expect(try #require(error).description.contains("bandwidth up to the line rate"))
     draft.set(["network", "inside", "line_rate"], 6e9, .published, source: "a data sheet")
     #expect(try ClusterProfile(draft, place: "measured").values.count == profile.values.count + 1)
+  }
+
+  @Test func sizesOfSegmentsAreExact() {
+    let sizes = [0, 1, 1000, 1024, 4095, 65_536, 1_048_576, 1_234_567, 3 << 30, 1 << 50]
+    let keys = [
+      "0 B", "1 B", "1000 B", "1 KiB", "4095 B", "64 KiB", "1 MiB", "1234567 B", "3 GiB",
+      "1024 TiB",
+    ]
+    #expect(sizes.map { ProfileDraft.sizeKey(Bytes(Double($0))) } == keys)
   }
 
   @Test func numbersKeepSixDigits() throws {

@@ -91,9 +91,15 @@ public struct ProfileDraft: Sendable, Equatable {
     if path.count == 2 { names[path[0]]?.removeAll { $0 == path[1] } }
   }
 
-  /// A message size as a key of `segments`.
+  /// A message size as a key of `segments`, exact: a rounded one would move messages of that very
+  /// size into another segment.
+  /// - Precondition: a finite number of bytes, 0 to 2^53.
   public static func sizeKey(_ size: Bytes) -> String {
-    size == .zero ? "0 B" : ProfileQuantity(size.value, .size).text
+    precondition((0...0x1p53).contains(size.value), "a message of \(size.value) bytes")
+    let bytes = Int(size.value.rounded())
+    let units = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
+    let (factor, unit) = units.first { bytes > 0 && bytes.isMultiple(of: $0.0) } ?? (1, "B")
+    return "\(bytes / factor) \(unit)"
   }
 
   /// A number of rows as a key of `efficiency`.
