@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: tests that docs/clusters.md says what is shipped and what is accepted.
+
+import Foundation
+import MoE
+import Projection
+import Testing
+
+@Suite struct ProfilePageTests {
+  private let page = try! String(
+    contentsOfFile: ProfileFixture.root + "/docs/clusters.md", encoding: .utf8)
+
+  /// The line of a profile in the table of the page.
+  private func line(_ name: String) throws -> String {
+    let profile = try ProfileLibrary.open(name, folders: [ProfileFixture.root])
+    func text(_ key: String) -> String {
+      profile.values.first { $0.key == key }?.text ?? "-"
+    }
+    func level(_ key: String) -> String {
+      let rate = text("network.\(key).line_rate")
+      return text("network.\(key).bandwidth") + (rate == "-" ? "" : " of \(rate)")
+    }
+    func count(_ provenance: Provenance) -> Int {
+      profile.values.count { $0.provenance == provenance }
+    }
+    let rank = profile.rankName(0, on: try profile.topology(ranks: profile.ranksPerNode))
+    let cells = [
+      "`\(name)`", rank, "\(profile.ranksPerDomain)", text("rank.peak.bf16"),
+      text("rank.memory.size") + ", " + text("rank.memory.bandwidth"), level("inside"),
+      level("between"), "\(count(.published))", "\(count(.assumed))",
+    ]
+    return "| " + cells.joined(separator: " | ") + " |"
+  }
+
+  @Test(arguments: ProfileFixture.shipped) func tableHasTheProfile(_ name: String) throws {
+    let line = try line(name)
+    #expect(page.split(separator: "\n").contains { $0 == line }, "\(line)")
+  }
+
+  @Test func pageNamesEveryKeyOfTheFormat() throws {
+    let words = Set(
+      try ProfileFixture.complete().values.flatMap(\.path).filter {
+        !$0.contains(" ") && !["small", "old", "warm"].contains($0)
+      })
+    #expect(words.count > 25)
+    for word in words { #expect(page.contains("`\(word)`"), "\(word)") }
+  }
+}
