@@ -44,18 +44,13 @@ public struct LinkFit: Sendable {
 
   /// Ascending by size.
   public let segments: [Segment]
+  /// What predictions take.
+  public let parameters: LinkParameters
   /// What was given as the limit of every bandwidth.
   public let lineRate: BytesPerSecond
   /// Of every row, predicted by the fit without the rows of its size.
   public let verdict: FitVerdict
 
-  /// What predictions take.
-  public var parameters: LinkParameters {
-    LinkParameters(
-      segments: segments.map {
-        .init(from: $0.from, latency: $0.latency, bandwidth: $0.bandwidth)
-      })
-  }
   /// The sizes between which a prediction is no extrapolation.
   public var measured: ClosedRange<Bytes> {
     segments[0].measured.lowerBound...segments[segments.count - 1].measured.upperBound
@@ -78,11 +73,14 @@ public struct LinkFit: Sendable {
   ) throws {
     try Self.check(rows, name: name, lineRate: lineRate)
     let leastPerByte = 1 / lineRate.value
-    let fit = SegmentFit(
-      rows.map { .init(size: $0.size.value, messages: $0.messages, time: $0.time.value) },
-      leastPerByte: leastPerByte, minimumSizes: minimumSizes)
+    if leastPerByte > 0 {
+      // On pieces of its own: a bound moves the breakpoints.
+      try Self.refuseQuickerRows(
+        SegmentFit(rows, leastPerByte: 0, minimumSizes: minimumSizes), name: name,
+        lineRate: lineRate, seed: seed)
+    }
+    let fit = SegmentFit(rows, leastPerByte: leastPerByte, minimumSizes: minimumSizes)
     let times = fit.rows.map(\.time)
-    try Self.refuseQuickerRows(fit, times, name: name, lineRate: lineRate, seed: seed)
 
     var segments: [Segment] = []
     var errors: [Double] = []
@@ -105,6 +103,7 @@ public struct LinkFit: Sendable {
       errors += Self.errorsLeavingOut(fit, index, times, leastPerByte: leastPerByte)
     }
     self.segments = segments
+    parameters = fit.parameters
     self.lineRate = lineRate
     verdict = FitVerdict(errors: errors, bound: acceptedError)
   }
@@ -160,9 +159,10 @@ public struct LinkFit: Sendable {
 
   /// Throws where the largest messages, fitted freely, beat the line by more than chance.
   private static func refuseQuickerRows(
-    _ fit: SegmentFit, _ times: [Double], name: String, lineRate: BytesPerSecond, seed: UInt64
+    _ fit: SegmentFit, name: String, lineRate: BytesPerSecond, seed: UInt64
   ) throws {
     let last = fit.segments.count - 1
+    let times = fit.rows.map(\.time)
     let costs = fit.costs(ofSegment: last, times: times, leastPerByte: 0)
     let slowest =
       1
@@ -208,5 +208,13 @@ public struct LinkFit: Sendable {
       let (size, costs) = (fit.rows[row].size, costs[fit.rows[row].size]!)
       return fit.rows[row].messages * (costs[0] + costs[1] * size) / times[row] - 1
     }
+  }
+}
+
+extension SegmentFit {
+  init(_ rows: [LinkFit.Row], leastPerByte: Double, minimumSizes: Int) {
+    self.init(
+      rows.map { Row(size: $0.size.value, messages: $0.messages, time: $0.time.value) },
+      leastPerByte: leastPerByte, minimumSizes: minimumSizes)
   }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: straight pieces through times by message size, with breakpoints where they serve best.
 
+internal import CostModel
+
 #if canImport(Glibc)
   internal import Glibc
 #elseif canImport(Musl)
@@ -114,6 +116,16 @@ struct SegmentFit {
     let first = segments[index].rows.lowerBound
     let (below, above) = (rows[first - 1].size, rows[first].size)
     return below > 0 ? (below * above).squareRoot() : above / 2
+  }
+
+  /// What predictions take.
+  var parameters: LinkParameters {
+    LinkParameters(
+      segments: segments.enumerated().map { index, segment in
+        .init(
+          from: Bytes(start(ofSegment: index)), latency: Seconds(segment.perMessage),
+          bandwidth: BytesPerSecond(1 / segment.perByte))
+      })
   }
 
   /// The costs of a segment's rows with other times, [2] per message and per byte.

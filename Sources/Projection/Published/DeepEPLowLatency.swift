@@ -26,6 +26,8 @@ enum DeepEPLowLatency {
 
   /// Per direction, of an H100 SXM: NVLink, and a ConnectX-7 card of 400 Gb/s (datasheets).
   static let lineRates = [450e9, 50e9]
+  /// NVLink of an H800, 400 GB/s both directions together (InferSim's `gpu.py`).
+  static let lineRateH800 = 200e9
 
   static func comparisons(
     measured: PublishedTable, readme: PublishedTable
@@ -104,50 +106,52 @@ enum DeepEPLowLatency {
 
   /// 8 to 64 GPUs of H800 nodes by what one and two H100 nodes say about nodes and cards.
   ///
-  /// The kernels are of another time and NVLink is narrower: a0 is that of the row of 16 GPUs,
-  /// NVLink that of the normal kernels on one node. The node term is decided here, on rows that no
-  /// fit has seen.
+  /// The kernels are of another time and NVLink is narrower: a0 and NVLink are those of 8 and 16
+  /// GPUs. The node term is decided here, on rows that no fit has seen.
   private static func manyNodes(
     _ way: DeepEPWay, _ measured: PublishedTable, _ readme: PublishedTable
   ) throws -> PublishedComparison {
-    let entries = try ReadmeRow.rows(of: readme)
-    let low = entries.filter { $0.isLowLatency }
-    guard let nvlink = ReadmeRow.singleNode(entries)?.bandwidth(way),
-      let base = low.first(where: { $0.nodes == 2 }), base.microseconds(way) != nil
-    else {
-      throw InputError(
-        "\(readme.name): the rows V1 normal intranode and V1 low_latency with 16 GPUs are missing")
+    let entries = try ReadmeRow.rows(of: readme).compactMap { entry in
+      entry.isLowLatency ? entry.microseconds(way).map { (entry: entry, us: $0) } : nil
     }
-    let gpus = Double(DeepEPWay.gpusPerNode)
-    func rows(_ term: NodeTerm) throws -> (BottleneckModel, [PublishedComparison.Row]) {
+    guard Set(entries.map(\.entry.nodes)).isSuperset(of: [1, 2]) else {
+      throw InputError(
+        "\(readme.name): low_latency rows with 8 and 16 GPUs are missing, their times are needed")
+    }
+    func predicted(_ term: NodeTerm) throws -> (BottleneckModel, [PublishedComparison.Row]) {
       var model = try fit(way, measured, term)
-      // Published with the share of a GPU's own rows, which do not travel.
-      model.limits[0] = 1 / (nvlink * 1e9 * (gpus - 1) / gpus)
-      model.sums[0] = 0
-      let known = row(
-        way, term, nodes: 2, tokens: base.tokens, microseconds: base.microseconds(way) ?? 0)
-      model.sums[0] = known.value - model.prediction(known)
+      let rows = entries.map {
+        row(way, term, nodes: $0.entry.nodes, tokens: $0.entry.tokens, microseconds: $0.us)
+      }
+      let nodeCost = model.sums[1]
+      let own = zip(entries, rows).filter { $0.0.entry.nodes <= 2 }.map { _, row in
+        BottleneckModel.Row(
+          sums: [1], limits: row.limits,
+          value: max(row.value - nodeCost * row.sums[1], row.value / 100))
+      }
+      let fitted = BottleneckModel.fit(
+        own, leastLimits: [1 / lineRateH800, 0], known: [1: model.limits[1]])
+      model = BottleneckModel(sums: [fitted.sums[0], nodeCost], limits: fitted.limits)
       return (
         model,
-        low.compactMap { entry in
-          guard let us = entry.microseconds(way) else { return nil }
-          let row = row(way, term, nodes: entry.nodes, tokens: entry.tokens, microseconds: us)
-          return .init(
-            "\(entry.gpus) GPUs, \(entry.tokens) tokens", published: us,
-            predicted: model.prediction(row) * 1e6, role: entry.nodes == 2 ? .fitted : .judged)
+        zip(entries, rows).map { entry, row in
+          .init(
+            "\(entry.entry.gpus) GPUs, \(entry.entry.tokens) tokens", published: entry.us,
+            predicted: model.prediction(row) * 1e6,
+            role: entry.entry.nodes <= 2 ? .fitted : .judged)
         }
       )
     }
-    let (model, predicted) = try rows(.share)
+    let (model, rows) = try predicted(.share)
     var comparison = PublishedComparison(
       title: "DeepEP low latency, \(way.rawValue), H800, 8 to 64 GPUs", source: readme.name,
       unit: "us", model: "a0 + a1 (1 - 1/N) + smooth maximum of bytes / NVLink and bytes / card",
-      split: "a1 and card from one and two H100 nodes, NVLink from the normal kernel on 8 GPUs, a0 "
-        + "from 16 GPUs, judged on 8, 32 and 64",
-      bound: way == .dispatch ? 0.05 : 0.08, parameters: parameters(model), rows: predicted)
+      split: "a1 and card from one and two H100 nodes, a0 and NVLink from 8 and 16 GPUs, judged on "
+        + "32 and 64",
+      bound: way == .dispatch ? 0.05 : 0.08, parameters: parameters(model), rows: rows)
     for term in NodeTerm.allCases where term != .share {
       let other = FitVerdict(
-        errors: try rows(term).1.filter { $0.role == .judged }.map(\.error), bound: 1)
+        errors: try predicted(term).1.filter { $0.role == .judged }.map(\.error), bound: 1)
       comparison.parameters.append(
         .init(
           "mean error with \(term.rawValue) for 1 - 1/N", 100 * other.meanAbsoluteError, "%"))

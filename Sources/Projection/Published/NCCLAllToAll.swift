@@ -63,12 +63,18 @@ enum NCCLAllToAll {
     }
   }
 
-  private static func fit(_ points: [Point], _ setup: Setup) throws -> LinkParameters {
-    try LinkFit(
-      points.filter { !$0.isDisturbed }.map(\.row),
-      name: "\(setup.system), NCCL \(setup.version), \(setup.gpus) GPUs",
-      lineRate: lineRates[setup.system] ?? .infinity, minimumSizes: 2
-    ).parameters
+  /// Pieces through the undisturbed points; no interval is needed, so it is no ``LinkFit``.
+  private static func fit(
+    _ points: [Point], _ setup: Setup, _ source: String
+  ) throws -> LinkParameters {
+    let rows = points.filter { !$0.isDisturbed }.map(\.row)
+    guard (1...SegmentFit.maximumSizes).contains(Set(rows.map(\.size)).count) else {
+      throw InputError(
+        "\(source): \(rows.count) rows of \(setup.gpus) GPUs with NCCL \(setup.version) to fit, "
+          + "needed are 1 to \(SegmentFit.maximumSizes) sizes")
+    }
+    let lineRate = lineRates[setup.system] ?? .infinity
+    return SegmentFit(rows, leastPerByte: 1 / lineRate.value, minimumSizes: 2).parameters
   }
 
   private static func row(
@@ -92,7 +98,7 @@ enum NCCLAllToAll {
     var rows: [PublishedComparison.Row] = []
     for (setup, points) in curves.sorted(by: { $0.key < $1.key }) {
       let halves = [0, 1].map { half in points.indices.filter { $0 % 2 == half } }
-      let links = try halves.map { half in try fit(half.map { points[$0] }, setup) }
+      let links = try halves.map { half in try fit(half.map { points[$0] }, setup, source) }
       rows += points.indices.map { row(points[$0], setup, links[1 - $0 % 2]) }
     }
     return PublishedComparison(
@@ -113,7 +119,7 @@ enum NCCLAllToAll {
       var fitted = setup
       fitted.version = "2.29.2"
       guard let known = curves[fitted] else { continue }
-      let link = try fit(known, fitted)
+      let link = try fit(known, fitted, source)
       // Nothing is left out: these are the rows with two samples each.
       rows += points.map {
         row(Point(row: $0.row, isDisturbed: false), setup, link)
