@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: when an exchange ends on a fabric, and what holds it up.
+
+public import CostModel
+internal import Foundation
+
+/// The time of one direction of an exchange where its rows share links, with the limit in words.
+///
+/// Max-min sharing is what many streams on one fabric come to; it is no schedule, so a skewed
+/// exchange can take longer than its busiest link needs.
+public struct FlowExchange: Sendable {
+  /// What is followed as one flow.
+  public enum Grain: String, Sendable {
+    /// Each pair of ranks.
+    case pairs
+    /// Each pair of nodes.
+    case nodes
+  }
+
+  public let grain: Grain
+  /// From the common start until the last row is there.
+  public let total: Seconds
+  /// The time that the busiest port, node, or cut needs for its bytes: no schedule is faster.
+  public let bound: Seconds
+  /// What the last rows wait for; nil where nothing moves or nothing limits it.
+  public let limit: String?
+  /// Share of the time that the limit spends on its bytes, 0 to 1.
+  public let limitBusy: Double
+  /// Events that changed rates.
+  public let fillings: Int
+
+  /// Follows the rows of an exchange.
+  ///
+  /// - Parameters:
+  ///   - grain: Without one, pairs of ranks up to ``FlowFabric/largestPairwiseRanks``, nodes
+  ///     above.
+  ///   - resolution: See ``FlowTimes/init(of:resolution:)``.
+  /// - Precondition: traffic and topology have the same ranks.
+  /// - Throws: ``InputError`` for bytes that cannot be, or too many ranks for pairs.
+  public init(
+    of traffic: TrafficMatrix, bytesPerCopy: Bytes, on fabric: FlowFabric, grain: Grain? = nil,
+    resolution: Double = 1e-3
+  ) throws {
+    try FlowFabric.check(bytesPerCopy)
+    let isLarge = fabric.topology.rankCount > FlowFabric.largestPairwiseRanks
+    self.grain = grain ?? (isLarge ? .nodes : .pairs)
+    let flows: FlowNetwork
+    var ports = (time: Seconds.zero, name: "")
+    switch self.grain {
+    case .pairs:
+      flows = try fabric.pairFlows(of: traffic, bytesPerCopy: bytesPerCopy)
+    case .nodes:
+      let nodes = NodeTraffic(of: traffic, bytesPerCopy: bytesPerCopy, on: fabric)
+      flows = fabric.nodeFlows(of: nodes)
+      ports = fabric.busiestPort(of: traffic, bytesPerCopy: bytesPerCopy, nodes)
+    }
+    let times = FlowTimes(of: flows, resolution: resolution)
+    fillings = times.fillings
+    bound = max(times.bound, ports.time)
+    if ports.time > times.total {
+      (total, limit, limitBusy) = (ports.time, ports.name, 1)
+    } else {
+      total = times.total
+      limit = times.limit.map { flows.links[$0].name }
+      limitBusy = times.limitBusy
+    }
+  }
+
+  /// What holds it up, in words.
+  public var limitInWords: String {
+    guard let limit else { return total > .zero ? "latency" : "nothing moves" }
+    return "\(limit), busy \(String(format: "%.0f", 100 * limitBusy)) % of the exchange"
+  }
+}
+
+extension FlowFabric {
+  /// The port of a rank or NIC that needs the longest for its bytes.
+  func busiestPort(
+    of traffic: TrafficMatrix, bytesPerCopy: Bytes, _ sums: NodeTraffic
+  ) -> (time: Seconds, name: String) {
+    let ranks = topology.rankCount
+    var insideCopies = [Double](repeating: 0, count: 2 * ranks)
+    var portCopies = [Double](repeating: 0, count: 2 * portStarts.last!)
+    let ports = (0..<ranks).map(port)
+    let nodes = topology.nodeOfRank
+    for source in 0..<ranks {
+      for destination in 0..<ranks where source != destination {
+        let copies = Double(max(0, traffic[source, destination]))
+        if nodes[source] == nodes[destination] {
+          insideCopies[2 * source] += copies
+          insideCopies[2 * destination + 1] += copies
+        } else {
+          portCopies[2 * egressPort(from: source, to: destination)] += copies
+          portCopies[2 * ports[destination] + 1] += copies
+        }
+      }
+    }
+    let inside = network.inside.segment(ofMessage: sums.insideMessage).bandwidth
+    let between = network.between.segment(ofMessage: sums.betweenMessage).bandwidth
+    var busiest = (time: Seconds.zero, name: "")
+    for (index, copies) in insideCopies.enumerated() where copies > 0 {
+      let time = bytesPerCopy * copies / inside
+      guard time > busiest.time else { continue }
+      busiest = (time, "\(way(index)) of rank \(index / 2) inside its node")
+    }
+    for (index, copies) in portCopies.enumerated() where copies > 0 {
+      let time = bytesPerCopy * copies / between
+      guard time > busiest.time else { continue }
+      let node = portStarts.lastIndex { $0 <= index / 2 }!
+      let name = portName(node: node, port: index / 2 - portStarts[node])
+      busiest = (time, "NIC \(way(index)) of \(name)")
+    }
+    return busiest
+  }
+
+  /// The NIC that a row leaves its node by.
+  private func egressPort(from source: Int, to destination: Int) -> Int {
+    let node = topology.nodeOfRank[source]
+    let rail = rail(ofRank: destination)
+    return wiring == .rails(.insideFirst) && rail < portCount(ofNode: node)
+      ? portStarts[node] + rail : port(ofRank: source)
+  }
+
+  private func way(_ index: Int) -> String { index % 2 == 0 ? "egress" : "ingress" }
+}
