@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: the time of a layer from its traffic and load.
+
+/// A layer on a cluster: ports, experts and copies, prepared for many evaluations.
+///
+/// All ranks begin at once; rows travel one per assignment and results return alike. Allocates
+/// nothing after `init`.
+public struct LayerModel: Sendable {
+  /// [R]
+  public let experts: [ExpertTime]
+  /// A row on its way to an expert.
+  public let dispatchBytes: Bytes
+  /// A result on its way back.
+  public let combineBytes: Bytes
+  public let hops: ExchangeHops
+  /// The layer that was evaluated last.
+  public private(set) var work: LayerWork
+  /// Its phases, rank by rank.
+  public private(set) var recursion: LayerRecursion
+  private var ports: PortModel
+
+  /// - Precondition: parameters of every rank.
+  public init(
+    _ network: NetworkParameters, topology: Topology, ranks: [RankParameters],
+    widths: ExpertWidths, dispatchBytes: Bytes, combineBytes: Bytes,
+    hops: ExchangeHops = .pipelined
+  ) {
+    precondition(
+      ranks.count == topology.rankCount, "\(ranks.count) ranks for \(topology.rankCount)")
+    ports = PortModel(network, topology: topology)
+    experts = ranks.map { ExpertTime($0, widths) }
+    self.dispatchBytes = dispatchBytes
+    self.combineBytes = combineBytes
+    self.hops = hops
+    work = LayerWork(rankCount: ranks.count)
+    work.overlapFactor = network.overlapFactor
+    recursion = LayerRecursion(rankCount: ranks.count)
+  }
+
+  public var network: NetworkParameters { ports.network }
+  public var topology: Topology { ports.topology }
+
+  /// No traffic, of rows of this layer.
+  public var emptyLoads: PortLoads {
+    PortLoads(
+      topology: topology, nodesPerLeaf: network.leaves?.nodesPerLeaf, bytesPerCopy: dispatchBytes)
+  }
+
+  /// The time of a layer from the first rank's begin to the last one's end.
+  ///
+  /// Shapes: `assignments` [R] of each rank's tokens; `loads` and `slots` of these ranks.
+  public mutating func time(
+    assignments: [Double], loads: PortLoads, slots: SlotLoads
+  ) -> Seconds {
+    for rank in 0..<work.rankCount {
+      setTokens(assignments[rank], of: rank)
+      setExperts(rows: slots.rows[rank], active: slots.active[rank], of: rank)
+    }
+    return time(loads)
+  }
+
+  /// Sets what a rank does for its own tokens.
+  mutating func setTokens(_ assignments: Double, of rank: Int) {
+    let own = experts[rank].rank
+    work.local[.plan, rank] = own.planTime(assignments: assignments)
+    work.local[.pack, rank] = own.copyTime(dispatchBytes * assignments)
+    work.local[.reduce, rank] = own.copyTime(combineBytes * assignments)
+  }
+
+  /// Sets what a rank does for the tokens of all.
+  mutating func setExperts(rows: Double, active: Double, of rank: Int) {
+    work.local[.group, rank] = experts[rank].rank.copyTime(dispatchBytes * rows)
+    work.local[.expert, rank] = experts[rank].time(rows: rows, active: active)
+    work.local[.ungroup, rank] = experts[rank].rank.copyTime(combineBytes * rows)
+  }
+
+  /// The time with what was set.
+  mutating func time(_ loads: PortLoads) -> Seconds {
+    ports.evaluate(loads, hops: hops, into: &work.dispatch)
+    ports.evaluate(
+      loads.reversed(bytesPerCopy: combineBytes), hops: hops, into: &work.combine)
+    recursion.begin()
+    return recursion.advance(work)
+  }
+}
