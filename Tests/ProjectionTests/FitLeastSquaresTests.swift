@@ -86,6 +86,26 @@ import Testing
     #expect(BottleneckModel.fit(rows, leastLimits: [1 / 300e12, 0]).limits[0] >= 1 / 300e12)
   }
 
+  /// Of a single cost the interval is that of a mean: 1.96 sigma / sqrt(n) on either side.
+  @Test func intervalsOfOneCostAreThoseOfAMean() {
+    let random = CounterRandom(seed: 4, 4)
+    // Uniform in +-0.1: sigma = 0.1 / sqrt(3).
+    var rows: [BottleneckModel.Row] = []
+    for index in 0..<50 {
+      let units = Double(index + 1)
+      let factor = 0.9 + 0.2 * random.unit(at: UInt64(index))
+      rows.append(.init(sums: [], limits: [units], value: units * factor))
+    }
+    let interval = BottleneckModel.intervals(rows, draws: 200)[0]
+    let expected = 2 * 1.96 * 0.1 / 3.0.squareRoot() / 50.0.squareRoot()
+    let width = interval.upperBound - interval.lowerBound
+    #expect(abs(width / expected - 1) < 0.3, "\(width), expected \(expected)")
+    #expect(interval.contains(BottleneckModel.fit(rows).limits[0]))
+    // As many costs as rows: nothing is left to say how far they are off.
+    let single = BottleneckModel.intervals([rows[0]])
+    #expect(single[0].lowerBound == single[0].upperBound)
+  }
+
   @Test func theSmoothMaximumIsTheLargerOfUnlikeLimitsAndMoreOfEqualOnes() {
     func time(_ flops: Double, _ bytes: Double) -> Double {
       truth.prediction(.init(sums: [0], limits: [flops, bytes], value: 1))

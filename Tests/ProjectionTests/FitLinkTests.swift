@@ -70,6 +70,16 @@ import Testing
       error?.description
         == "line: messages from 741455.0 B on move at 11.0 GB/s, accepted is at most the line rate "
         + "of 10.0 GB/s")
+    // Small messages say nothing of the bandwidth: the line rate is taken, and it is said.
+    let small = try LinkFit(
+      (0..<8).map { .init(size: Bytes(Double(8 << $0)), time: .microseconds(3)) }, name: "small",
+      lineRate: .gigabytes(10))
+    #expect(small.segments.count == 1 && small.segments[0].isAtLineRate)
+    #expect(small.parameters.segments[0].bandwidth == .gigabytes(10))
+    #expect(
+      small.description.hasSuffix(
+        "; the line rate sets the bandwidth of messages of 8.0 to 1024.0 B")
+    )
     // Rows whose interval reaches down to the line rate are fitted at it.
     let near = try LinkFit(rows(noise: 0.1), name: "near", lineRate: .gigabytes(10.95))
     #expect(near.segments.allSatisfy { $0.bandwidth.value <= 10.95e9 * (1 + 1e-9) })
@@ -115,6 +125,33 @@ import Testing
       try LinkFit(csv: Array(text.utf8), name: "t")
     }
     #expect(error?.description.hasPrefix(sentence) == true, "\(error?.description ?? "")")
+  }
+
+  @Test func tablesCutOrDamagedAnywhereNeverCrash() throws {
+    let whole = Array("bytes,us,peers\n0,5,1\n1e3,6.5,2\n\"2000\",7,3\n4000,9,1\n".utf8)
+    let random = CounterRandom(seed: 2, 2)
+    for draw in 0..<400 {
+      var bytes = whole
+      if draw < whole.count {
+        bytes.removeSubrange(draw...)
+      } else {
+        for change in 0..<3 {
+          let at = Int(random.unit(at: UInt64(8 * draw + change)) * Double(whole.count))
+          // Mostly of what tables are made of, so that many of them parse.
+          let from = random.bits(at: UInt64(8 * draw + 3 + change))
+          bytes[at] = from % 4 == 0 ? UInt8(from >> 8 & 255) : whole[Int(from >> 8) & 31]
+        }
+      }
+      do {
+        let fit = try LinkFit(csv: bytes, name: "t", lineRate: .gigabytes(50))
+        for segment in fit.segments {
+          #expect(segment.latency.value >= 0 && segment.latency.value.isFinite)
+          #expect(segment.bandwidth.value > 0 && segment.bandwidth <= .gigabytes(50.001))
+        }
+      } catch let error as InputError {
+        #expect(!error.description.contains("\n"))
+      }
+    }
   }
 
   @Test func tooMuchIsRefused() {

@@ -94,6 +94,7 @@ public struct BottleneckModel: Sendable, Hashable {
       let step = RelativeLeastSquares.coefficients(
         rows: terms, values: targets, scales: values, least: least)
       model.sums = Array(step.prefix(sumCount))
+      let before = model.limits
       for (index, limit) in free.enumerated() {
         // Never nothing: a limit that vanished would have no gradient to come back by.
         model.limits[limit] = max(
@@ -104,8 +105,29 @@ public struct BottleneckModel: Sendable, Hashable {
         return $0 + error * error
       }
       if squaredError < best.squaredError { best = (model, squaredError) }
+      if zip(model.limits, before).allSatisfy({ abs($0 - $1) <= 1e-9 * $1 }) { break }
     }
     return best.model
+  }
+
+  /// 95 % intervals of all costs that ``fit(_:leastLimits:known:)`` gives, those of the sums first.
+  ///
+  /// - Parameter seed: of the bootstrap (``ResidualBootstrap``).
+  /// - Returns: [sums + limits]; a known limit has no width.
+  /// - Precondition: as for the fit.
+  public static func intervals(
+    _ rows: [Row], leastLimits: [Double]? = nil, known: [Int: Double] = [:], seed: UInt64 = 1,
+    draws: Int = 100
+  ) -> [ClosedRange<Double>] {
+    let model = fit(rows, leastLimits: leastLimits, known: known)
+    return ResidualBootstrap.intervals(
+      predicted: rows.map(model.prediction), measured: rows.map(\.value),
+      estimate: model.sums + model.limits, seed: seed, draws: draws
+    ) { values in
+      let drawn = zip(rows, values).map { Row(sums: $0.sums, limits: $0.limits, value: $1) }
+      let refitted = fit(drawn, leastLimits: leastLimits, known: known)
+      return refitted.sums + refitted.limits
+    }
   }
 
   /// [limits] derivative of the smooth maximum by each cost.

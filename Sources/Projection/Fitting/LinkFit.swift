@@ -60,8 +60,9 @@ public struct LinkFit: Sendable {
   ///
   /// - Parameters:
   ///   - name: what the error sentence calls the rows.
-  ///   - lineRate: no fitted bandwidth exceeds it; where rows say that large messages are quicker
-  ///     than the line, beyond their interval, they are refused.
+  ///   - lineRate: no fitted bandwidth exceeds it; rows are refused when their largest messages,
+  ///     where bytes at the line rate are half of the time at least, are quicker than the line
+  ///     beyond the interval.
   ///   - minimumSizes: different sizes that a segment holds at least.
   ///   - acceptedError: mean error up to which the verdict is good.
   ///   - seed: of the intervals.
@@ -161,14 +162,13 @@ public struct LinkFit: Sendable {
   private static func refuseQuickerRows(
     _ fit: SegmentFit, name: String, lineRate: BytesPerSecond, seed: UInt64
   ) throws {
-    let last = fit.segments.count - 1
+    let (last, largest) = (fit.segments.count - 1, fit.rows[fit.rows.count - 1])
+    // Where start-up is most of the time, the time does not tell the bandwidth.
+    guard 2 * largest.messages * largest.size / lineRate.value >= largest.time else { return }
     let times = fit.rows.map(\.time)
     let costs = fit.costs(ofSegment: last, times: times, leastPerByte: 0)
-    let slowest =
-      1
-      / intervals(fit, last, costs: costs, times, leastPerByte: 0, seed: seed)[1]
-      .upperBound
-    guard slowest <= lineRate.value else {
+    let perByte = intervals(fit, last, costs: costs, times, leastPerByte: 0, seed: seed)[1]
+    guard perByte.upperBound * lineRate.value >= 1 else {
       let gigabytes = { (rate: Double) in "\((rate / 1e7).rounded() / 100) GB/s" }
       throw InputError(
         "\(name): messages from \(fit.start(ofSegment: last).rounded()) B on move at "
@@ -208,6 +208,18 @@ public struct LinkFit: Sendable {
       let (size, costs) = (fit.rows[row].size, costs[fit.rows[row].size]!)
       return fit.rows[row].messages * (costs[0] + costs[1] * size) / times[row] - 1
     }
+  }
+}
+
+extension LinkFit: CustomStringConvertible {
+  /// The verdict, and where the line rate sets the bandwidth.
+  public var description: String {
+    let bounded = segments.filter(\.isAtLineRate).map { segment in
+      "\(segment.measured.lowerBound.value) to \(segment.measured.upperBound.value) B"
+    }
+    guard !bounded.isEmpty else { return verdict.description }
+    return "\(verdict); the line rate sets the bandwidth of messages of "
+      + bounded.joined(separator: ", ")
   }
 }
 

@@ -5,9 +5,9 @@ internal import MoE
 
 /// 95 % intervals of fitted parameters by a bootstrap of relative residuals.
 ///
-/// Each draw multiplies the predictions by 1 + a residual drawn with replacement and fits again; the
-/// interval holds the middle 95 % of each parameter. Residuals are widened by sqrt(n / (n - p)) for
-/// the p parameters that they were fitted with. Draws are a function of the seed alone.
+/// Each draw multiplies the predictions by 1 + a residual drawn with replacement and fits again;
+/// the interval holds the middle 95 % of each parameter. Residuals are widened by sqrt(n / (n - p))
+/// for the p parameters that they were fitted with. Draws are a function of the seed alone.
 /// Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 9.4.
 public enum ResidualBootstrap {
   public static let defaultDraws = 400

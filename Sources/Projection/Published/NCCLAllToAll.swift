@@ -31,13 +31,8 @@ enum NCCLAllToAll {
     ]
   }
 
-  private struct Point {
-    var row: LinkFit.Row
-    var isDisturbed: Bool
-  }
-
   /// Rows of each setup, ascending in size.
-  private static func curves(_ table: PublishedTable) throws -> [Setup: [Point]] {
+  private static func curves(_ table: PublishedTable) throws -> [Setup: [LinkFit.Row]] {
     var rows: [Setup: [LinkFit.Row]] = [:]
     for row in 0..<table.rowCount where try table.text(row, "op") == "alltoall" {
       let gpus = try table.count(row, "num_gpus", accepted: 2...4096)
@@ -51,23 +46,24 @@ enum NCCLAllToAll {
           size: Bytes(2 * elements / Double(gpus)), messages: Double(gpus - 1),
           time: .microseconds(1e3 * ms)))
     }
-    return rows.mapValues { rows in
-      let sorted = rows.sorted { $0.size < $1.size }
-      var least = Seconds.infinity
-      var points: [Point] = []
-      for row in sorted.reversed() {
-        least = min(least, row.time)
-        points.append(Point(row: row, isDisturbed: row.time > disturbance * least))
-      }
-      return points.reversed()
-    }
+    return rows.mapValues { rows in rows.sorted { $0.size < $1.size } }
   }
 
-  /// Pieces through the undisturbed points; no interval is needed, so it is no ``LinkFit``.
+  /// [rows] whether each took over a tenth longer than one with more bytes, of rows that ascend.
+  private static func disturbed(_ rows: [LinkFit.Row]) -> [Bool] {
+    var least = Seconds.infinity
+    let flags = rows.reversed().map { row in
+      least = min(least, row.time)
+      return row.time > disturbance * least
+    }
+    return flags.reversed()
+  }
+
+  /// Pieces through the undisturbed of some rows; no interval is needed, so it is no ``LinkFit``.
   private static func fit(
-    _ points: [Point], _ setup: Setup, _ source: String
+    _ rows: [LinkFit.Row], _ setup: Setup, _ source: String
   ) throws -> LinkParameters {
-    let rows = points.filter { !$0.isDisturbed }.map(\.row)
+    let rows = zip(rows, disturbed(rows)).filter { !$0.1 }.map(\.0)
     guard (1...SegmentFit.maximumSizes).contains(Set(rows.map(\.size)).count) else {
       throw InputError(
         "\(source): \(rows.count) rows of \(setup.gpus) GPUs with NCCL \(setup.version) to fit, "
@@ -78,9 +74,8 @@ enum NCCLAllToAll {
   }
 
   private static func row(
-    _ point: Point, _ setup: Setup, _ link: LinkParameters
+    _ row: LinkFit.Row, _ setup: Setup, _ link: LinkParameters, isDisturbed: Bool
   ) -> PublishedComparison.Row {
-    let row = point.row
     let bytes = Bytes(row.size.value * Double(setup.gpus))
     return .init(
       "\(setup.system), NCCL \(setup.version), \(setup.gpus) GPUs, \(Int(bytes.value)) B",
@@ -88,18 +83,22 @@ enum NCCLAllToAll {
       predicted: link.time(
         messages: row.messages, bytes: row.size * row.messages
       ).microseconds,
-      role: point.isDisturbed ? .disturbed : .judged)
+      role: isDisturbed ? .disturbed : .judged)
   }
 
   /// Every second size predicts the others, on every machine, version and number of GPUs.
   private static func sizes(
-    _ curves: [Setup: [Point]], source: String
+    _ curves: [Setup: [LinkFit.Row]], source: String
   ) throws -> PublishedComparison {
     var rows: [PublishedComparison.Row] = []
-    for (setup, points) in curves.sorted(by: { $0.key < $1.key }) {
-      let halves = [0, 1].map { half in points.indices.filter { $0 % 2 == half } }
-      let links = try halves.map { half in try fit(half.map { points[$0] }, setup, source) }
-      rows += points.indices.map { row(points[$0], setup, links[1 - $0 % 2]) }
+    for (setup, measured) in curves.sorted(by: { $0.key < $1.key }) {
+      let links = try [0, 1].map { half in
+        try fit(measured.indices.filter { $0 % 2 == half }.map { measured[$0] }, setup, source)
+      }
+      let disturbed = disturbed(measured)
+      rows += measured.indices.map {
+        row(measured[$0], setup, links[1 - $0 % 2], isDisturbed: disturbed[$0])
+      }
     }
     return PublishedComparison(
       title: "NCCL all-to-all in a node, sizes", source: source, unit: "us",
@@ -111,19 +110,17 @@ enum NCCLAllToAll {
 
   /// One version of NCCL predicts another on the same machine.
   private static func versions(
-    _ curves: [Setup: [Point]], source: String
+    _ curves: [Setup: [LinkFit.Row]], source: String
   ) throws -> PublishedComparison {
     var rows: [PublishedComparison.Row] = []
-    for (setup, points) in curves.sorted(by: { $0.key < $1.key })
+    for (setup, measured) in curves.sorted(by: { $0.key < $1.key })
     where setup.system == "h100_sxm" && setup.version == "2.27.3" {
       var fitted = setup
       fitted.version = "2.29.2"
       guard let known = curves[fitted] else { continue }
       let link = try fit(known, fitted, source)
       // Nothing is left out: these are the rows with two samples each.
-      rows += points.map {
-        row(Point(row: $0.row, isDisturbed: false), setup, link)
-      }
+      rows += measured.map { row($0, setup, link, isDisturbed: false) }
     }
     return PublishedComparison(
       title: "NCCL all-to-all in a node, versions", source: source, unit: "us",

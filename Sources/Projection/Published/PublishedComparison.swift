@@ -11,7 +11,7 @@ public struct PublishedComparison: Sendable, Hashable {
     case judged
     /// Predicted, but outside of what the model is for; the comparison says why.
     case beside
-    /// A disturbed measurement, neither fitted nor judged; see ``PublishedComparison/withDisturbed``.
+    /// A disturbed measurement, neither fitted nor judged; ``withDisturbed`` counts it.
     case disturbed
   }
 

@@ -5,8 +5,8 @@ internal import MoE
 
 /// A table with a heading: named columns, numbers and texts.
 ///
-/// Fields may stand in double quotes, a doubled quote inside means one (RFC 4180) - but a field does
-/// not run over the end of its line. CR LF line ends, spaces around fields and empty lines are
+/// Fields may stand in double quotes, a doubled quote inside means one (RFC 4180) - but a field
+/// does not run over the end of its line. CR LF line ends, spaces around fields and empty lines are
 /// accepted, and a byte order mark.
 public struct PublishedTable: Sendable {
   /// The largest file that is read.
