@@ -32,6 +32,10 @@ public struct ExchangeTime: Sendable {
     travel = Array(repeating: 0, count: rankCount)
   }
 
+  /// Adds time that a rank spends in the exchange besides what its ports need: copies of what stays
+  /// there.
+  public mutating func add(_ time: Seconds, ofRank rank: Int) { travel[rank] += time.value }
+
   /// R.
   public var rankCount: Int { startUp.count }
 

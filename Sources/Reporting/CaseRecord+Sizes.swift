@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: what a case takes at each size of a step.
 
+internal import CostModel
 internal import Placement
 public import Timing
 

@@ -15,14 +15,20 @@ internal import Workloads
 struct CalibrateCommand: DistributedCommand {
   static let configuration = CommandConfiguration(
     commandName: "calibrate",
-    abstract: "Measure this machine: what every way to exchange rows takes.",
+    abstract: "Measure this machine: a profile to project by, or every way to exchange rows.",
     discussion: """
+      Without --exchange it writes the profile of a cluster: start-up time and bandwidth
+      inside a node and between nodes by size of message, the rate of experts by rows,
+      copies, planning. 'project' and 'validate' compute by it (docs/projection.md).
+
       --exchange runs every engine (which copies travel, and how) on a grid of
       exchanges: even and skewed loads, few partners, short and long rows, few and
       many tokens. The table that it writes is what '--transport auto', '--dedup auto'
       and '--chunks auto' of run and compare choose by.
 
       Examples:
+        scripts/launch -n 2 -- .build/release/epsim calibrate --output here.yaml
+        epsim project --cluster here.yaml --ranks 2,4,8,16
         scripts/launch -n 2 -- .build/release/epsim calibrate --exchange \\
           --output exchange.json
         scripts/launch -n 2 -- .build/release/epsim compare \\
@@ -33,11 +39,24 @@ struct CalibrateCommand: DistributedCommand {
           --hidden 2048 --top-k 6 --tokens-per-rank 64,256,1024
       """)
 
-  @Flag(help: "Measure the exchange of rows between ranks; nothing else is measured yet.")
+  @Flag(help: "Measure every way to exchange rows between ranks, and write a table of them.")
   var exchange = false
 
-  @Option(help: "The table that is written.")
-  var output = "exchange.json"
+  @Option(help: "The file that is written. Default: cluster.yaml; with --exchange exchange.json.")
+  var output: String?
+
+  @Option(help: "Whose experts a profile measures: a preset, or the path of a file.")
+  var model = "deepseek-v2-lite"
+
+  @Option(help: "How rows travel while a profile is measured: alltoallv, p2p, shm+alltoallv ...")
+  var transport = "alltoallv"
+
+  @Option(
+    help: """
+      What a link between nodes can move at most, such as '25 Gbit/s': a profile that says more is \
+      refused.
+      """)
+  var lineRate: String?
 
   @Flag(help: "A grid of six exchanges, for a first impression.")
   var quick = false
@@ -66,16 +85,15 @@ struct CalibrateCommand: DistributedCommand {
   var json = false
 
   func run(arguments: [String], on comm: borrowing Communicator) throws {
-    guard exchange else {
-      throw InputError("calibrate is told nothing to measure, accepted is --exchange")
-    }
+    guard exchange else { return try measureProfile(on: comm) }
     guard comm.size > 1 else {
       throw InputError(
         "calibrate --exchange has nothing to measure on 1 rank, start it on several: "
           + "scripts/launch -n 2 -- epsim calibrate --exchange")
     }
     try comm.agree(classify: Launch.exitCode) {
-      if comm.rank == 0 { try RunSession.requireWritable(output, option: "output") }
+      try requireNoProfileOptions()
+      if comm.rank == 0 { try RunSession.requireWritable(tablePath, option: "output") }
     }
     let machine = try Machine(on: comm)
     let context = try comm.agree(classify: Launch.exitCode) {
@@ -99,7 +117,7 @@ struct CalibrateCommand: DistributedCommand {
     guard let table else { return }
     if Console.isTerminal { Console.replaceLine("") }
     do {
-      try OutputFile.write(table.encoded(), toPath: output)
+      try OutputFile.write(table.encoded(), toPath: tablePath)
     } catch {
       throw RunFailure("\(error)")
     }
@@ -108,8 +126,10 @@ struct CalibrateCommand: DistributedCommand {
       return
     }
     print(CalibrationReport(table, isFunctionalOnly: machine.isFunctionalOnly(threads: 1)).text)
-    Console.note("exchange table: \(output)")
+    Console.note("exchange table: \(tablePath)")
   }
+
+  private var tablePath: String { output ?? "exchange.json" }
 
   /// Takes the options over.
   private func apply(to grid: inout ExchangeGrid) throws {

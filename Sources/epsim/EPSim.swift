@@ -26,7 +26,8 @@ struct EPSim: ParsableCommand {
       """,
     version: version,
     subcommands: [
-      RunCommand.self, CompareCommand.self, CalibrateCommand.self, PlaceCommand.self,
+      RunCommand.self, CompareCommand.self, CalibrateCommand.self, ValidateCommand.self,
+      PlaceCommand.self,
       TrafficCommand.self, TraceCommand.self, ModelCommand.self, DoctorCommand.self,
     ])
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: what travels as one unit under a scheme: a row, or a copy with its experts.
 
-internal import CostModel
+public import CostModel
 internal import Kernels
 
 extension ExchangeScheme {
@@ -32,7 +32,7 @@ extension ExchangeScheme {
   }
 
   /// Bytes of a unit.
-  func unitBytes(
+  public func unitBytes(
     hidden: Int, _ topology: Topology, slotOffsets: [Int], choiceWidth: Int
   ) -> Int {
     wire.rowBytes(length: hidden)

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: what ranks do alone in a layer.
+
+internal import CostModel
+internal import MoE
+internal import Placement
+
+/// Phases of a layer that no other rank takes part in.
+struct LocalTimes {
+  private let projected: ProjectedCase
+  private let demand: LayerDemand
+  /// Products, against those of the way forward.
+  private let products: Double
+
+  init(_ projected: ProjectedCase, _ demand: LayerDemand, gradients: Bool) {
+    self.projected = projected
+    self.demand = demand
+    products = gradients ? 2 : 1
+  }
+
+  /// Sets the times of a rank, and adds the copies of what stays there to its exchanges.
+  func fill(
+    _ work: inout LayerWork, rank: Int, _ parameters: RankParameters, experts: ExpertTime,
+    shared: ExpertTime
+  ) {
+    let (tokens, sent) = (demand.tokensPerRank[rank], demand.sent(by: rank))
+    let slots = demand.rows(of: rank)
+    let received = slots.reduce(0, +)
+    let hidden = Double(projected.model.hiddenSize)
+    let copied = CopiedBytes(
+      hidden: projected.model.hiddenSize, tokens: tokens, sentRows: sent, receivedRows: received,
+      wireBytes: projected.dispatchBytes.value, elementBytes: projected.elementBytes,
+      combineBytes: projected.combineBytes.value)
+    // The norm reads and writes every row.
+    work.local[.route, rank] =
+      projected.betweenLayers + parameters.copyTime(Bytes(8 * hidden * Double(tokens)))
+    work.local[.plan, rank] = parameters.planTime(assignments: Double(sent))
+    work.local[.delay, rank] = projected.delays[rank] ?? .zero
+    work.local[.pack, rank] = parameters.copyTime(Bytes(copied.pack))
+    work.local[.group, rank] = parameters.copyTime(Bytes(copied.group))
+    work.local[.ungroup, rank] = parameters.copyTime(Bytes(copied.ungroup))
+    work.local[.reduce, rank] = parameters.copyTime(Bytes(copied.reduce))
+    let own = Double(demand.traffic.raw[rank, rank])
+    work.dispatch.add(
+      parameters.copyTime(projected.dispatchBytes * (2 * own)), ofRank: rank)
+    work.combine.add(parameters.copyTime(projected.combineBytes * (2 * own)), ofRank: rank)
+    switch projected.compute {
+    case .real:
+      let factor = products * (projected.slowdowns[rank] ?? 1)
+      work.local[.expert, rank] = factor * experts.time(rowsPerExpert: slots.lazy.map(Double.init))
+      if projected.model.sharedFFNSize > 0 {
+        work.local[.shared, rank] = products * shared.time(rows: Double(tokens), active: 1)
+      }
+    case .emulated(let rate):
+      let factor = products * (projected.slowdowns[rank] ?? 1)
+      work.local[.expert, rank] =
+        factor * (experts.widths.workPerRow * Double(received) / rate)
+      work.local[.shared, rank] =
+        products * (shared.widths.workPerRow * Double(tokens) / rate)
+    case .none:
+      work.local[.expert, rank] = parameters.copyTime(
+        Bytes((projected.elementBytes + 4) * hidden * Double(received)))
+    }
+  }
+}

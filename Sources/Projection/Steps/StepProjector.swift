@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: from demands and parameters to the time of a step.
+
+public import CostModel
+internal import MoE
+internal import Placement
+
+/// Computes steps of one case on one machine.
+///
+/// Per layer: what every rank does alone (roofline of its experts, bytes that it copies), what its
+/// ports need for both exchanges (the port-serialisation bound), and the recursion over ranks that
+/// waits where they meet.
+public struct StepProjector {
+  public let projected: ProjectedCase
+  public let topology: Topology
+  private let ranks: [RankParameters]
+  private let experts: [ExpertTime]
+  private let shared: [ExpertTime]
+  private var ports: PortModel
+  private var recursion: LayerRecursion
+
+  /// - Precondition: parameters of every rank of the topology.
+  public init(
+    _ projected: ProjectedCase, network: NetworkParameters, ranks: [RankParameters],
+    topology: Topology
+  ) {
+    precondition(
+      ranks.count == topology.rankCount, "\(ranks.count) ranks for \(topology.rankCount)")
+    self.projected = projected
+    self.topology = topology
+    self.ranks = ranks
+    let bytes = projected.elementBytes
+    let widths = ExpertWidths(
+      projected.model, bytesPerWeight: bytes, bytesPerActivation: bytes)
+    let sharedWidths = ExpertWidths(
+      hiddenSize: projected.model.hiddenSize, ffnSize: projected.model.sharedFFNSize,
+      matrixCount: projected.model.activation.matrixCount, bytesPerWeight: bytes,
+      bytesPerActivation: bytes)
+    experts = ranks.map { ExpertTime($0, widths) }
+    shared = ranks.map { ExpertTime($0, sharedWidths) }
+    ports = PortModel(network, topology: topology)
+    recursion = LayerRecursion(rankCount: topology.rankCount, chunks: projected.chunks)
+  }
+
+  /// Computes a step whose layers ask for this, in order.
+  public mutating func step(_ layers: some Sequence<LayerDemand>) -> ProjectedStep {
+    recursion.begin()
+    var bindings: [String: Seconds] = [:]
+    var backward: [LayerWork] = []
+    for demand in layers {
+      let work = work(demand, gradients: false, bindings: &bindings)
+      recursion.advance(work)
+      if projected.runsBackward {
+        backward.append(self.work(demand, gradients: true, bindings: &bindings))
+      }
+    }
+    for work in backward.reversed() { recursion.advance(work) }
+    let busiest = (0..<topology.rankCount).max {
+      recursion.step[.expert, $0] < recursion.step[.expert, $1]
+    }
+    if let busiest, recursion.step[.expert, busiest] > .zero {
+      bindings["experts of rank \(busiest)"] = recursion.step[.expert, busiest]
+    }
+    return ProjectedStep(
+      time: recursion.time, ranks: recursion.step,
+      bindings: bindings.map { ProjectedStep.Binding(name: $0.key, time: $0.value) }
+        .sorted { ($1.time, $0.name) < ($0.time, $1.name) })
+  }
+
+  private mutating func work(
+    _ demand: LayerDemand, gradients: Bool, bindings: inout [String: Seconds]
+  ) -> LayerWork {
+    var work = LayerWork(rankCount: topology.rankCount)
+    let there = loads(demand, gradients: gradients)
+    let back = returns(demand, there)
+    work.dispatch = ports.time(of: there, hops: hops)
+    work.combine = ports.time(of: back, hops: backHops)
+    for exchange in [work.dispatch, work.combine] where exchange.bindingTime > .zero {
+      bindings["\(exchange.binding)", default: .zero] += exchange.bindingTime
+    }
+    if projected.waitsForPartnersOnly {
+      work.dispatchSenders = Senders(demand.traffic.raw)
+      work.combineSenders = Senders(returning: demand.traffic.raw)
+    }
+    work.chunks = projected.chunks
+    work.overlapFactor = ports.network.overlapFactor
+    let local = LocalTimes(projected, demand, gradients: gradients)
+    for rank in 0..<topology.rankCount {
+      local.fill(
+        &work, rank: rank, ranks[rank], experts: experts[rank], shared: shared[rank])
+    }
+    return work
+  }
+
+  private var hops: ExchangeHops { projected.dedup == .node ? projected.hops : .pipelined }
+  /// Exact results return straight.
+  private var backHops: ExchangeHops { projected.combine == .exact ? .pipelined : hops }
+
+  private func loads(_ demand: LayerDemand, gradients: Bool) -> PortLoads {
+    let bytes = gradients ? projected.combineBytes : projected.dispatchBytes
+    let leaves = ports.network.leaves?.nodesPerLeaf
+    switch projected.dedup {
+    case .none:
+      return PortLoads(
+        demand.traffic.raw, topology: topology, nodesPerLeaf: leaves, bytesPerCopy: bytes)
+    case .rank:
+      return PortLoads(
+        demand.traffic.rankDedup, topology: topology, nodesPerLeaf: leaves, bytesPerCopy: bytes)
+    case .node:
+      return PortLoads(
+        nodeDedup: demand.traffic.nodeDedup, passedOn: demand.traffic.rankDedup,
+        topology: topology, nodesPerLeaf: leaves, bytesPerCopy: bytes)
+    }
+  }
+
+  private func returns(_ demand: LayerDemand, _ there: PortLoads) -> PortLoads {
+    if projected.combine == .preReduced || projected.dedup == .none {
+      return there.reversed(bytesPerCopy: projected.combineBytes)
+    }
+    return PortLoads(
+      demand.traffic.raw, topology: topology, nodesPerLeaf: ports.network.leaves?.nodesPerLeaf,
+      bytesPerCopy: projected.combineBytes
+    ).reversed(bytesPerCopy: projected.combineBytes)
+  }
+}

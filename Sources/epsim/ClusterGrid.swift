@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: the even loads on which a cluster is measured.
+
+internal import CostModel
+internal import ExpertParallel
+internal import Kernels
+internal import MoE
+internal import Placement
+internal import Workloads
+
+/// What `epsim calibrate` runs: exchanges inside nodes and between them, and experts.
+///
+/// Every run has one layer, and steps of all sizes in turn.
+struct ClusterGrid {
+  /// One run of the grid.
+  struct Run {
+    var scope: ScopedRouting.Scope
+    var hidden: Int
+    /// F; 1 where no expert computes.
+    var expertFFN: Int
+    var experts: Int
+    var topK: Int
+    var compute: ExpertCompute
+    /// Tokens of a rank, in the order in which steps take them.
+    var tokensPerRank: [Int]
+  }
+
+  /// Rounds over all sizes that are not measured, and that are.
+  static let warmupRounds = 2
+  var rounds = 8
+  /// Lengths of the rows that are exchanged.
+  var hiddens = [512, 2048]
+  /// Taken upwards and then downwards: a step finds the caches as the one before left them.
+  var exchangedTokens = [1, 4, 16, 64, 256, 1024]
+  /// Rows of an expert.
+  var expertRows = [1, 2, 4, 8, 16, 32, 64, 128, 256]
+  /// Whether experts are measured; exchanges always are.
+  var measuresExperts = true
+  /// Whose experts are measured.
+  let model: ModelShape
+  let topology: Topology
+  let elementType: ElementType
+  let scheme: ExchangeScheme
+  let seed: UInt64
+
+  init(
+    model: ModelShape, topology: Topology, elementType: ElementType, scheme: ExchangeScheme,
+    seed: UInt64
+  ) {
+    self.model = model
+    self.topology = topology
+    self.elementType = elementType
+    self.scheme = scheme
+    self.seed = seed
+  }
+
+  /// A few small sizes, for a first impression.
+  mutating func makeQuick() {
+    (hiddens, exchangedTokens, expertRows) = ([512], [1, 16, 64], [1, 16, 64])
+  }
+
+  /// The levels at which ranks have others to exchange rows with.
+  private var scopes: [ScopedRouting.Scope] {
+    let sharesNodes = topology.rankCount > topology.nodeCount
+    return (sharesNodes ? [.inside] : []) + (topology.nodeCount > 1 ? [.between] : [])
+  }
+
+  /// All runs, in the order in which they are measured.
+  var runs: [Run] {
+    let exchanges = scopes.flatMap { scope in
+      hiddens.map {
+        Run(
+          scope: scope, hidden: $0, expertFFN: 1, experts: 8 * topology.rankCount, topK: 4,
+          compute: .none, tokensPerRank: exchangedTokens + exchangedTokens.reversed())
+      }
+    }
+    return exchanges + (measuresExperts ? [experts] : [])
+  }
+
+  /// Experts with about as many rows each as the grid asks for.
+  private var experts: Run {
+    let ranks = topology.rankCount
+    // Equal shares for all ranks.
+    let count = (model.expertCount + ranks - 1) / ranks * ranks
+    let tokens = expertRows.map { max(1, $0 * count / (ranks * model.topK)) }
+    return Run(
+      scope: .everywhere, hidden: model.hiddenSize, expertFFN: model.expertFFNSize, experts: count,
+      topK: model.topK, compute: .real,
+      tokensPerRank: tokens.reduce(into: []) { if !$0.contains($1) { $0.append($1) } })
+  }
+
+  func configuration(_ run: Run) throws -> RunConfiguration {
+    let ranks = topology.rankCount
+    let shape = ModelShape(
+      name: "calibration", source: "epsim", hiddenSize: run.hidden, expertFFNSize: run.expertFFN,
+      expertCount: run.experts, topK: run.topK, layerCount: 1,
+      router: RouterRule(score: .softmax, renormalises: true), activation: model.activation)
+    let placement = try PlacementSpec.contiguous.place(
+      load: LoadHistogram(layers: [0], expertCount: run.experts), topology: topology, groups: 1,
+      modelLayers: [0])
+    let dealt = try run.tokensPerRank.map {
+      try TokenAssignment.block.ranks(tokenCount: $0 * ranks, rankCount: ranks)
+    }
+    let sizes = dealt.count
+    return RunConfiguration(
+      model: shape, layers: [0], elementType: elementType, weightSharing: .shared, seed: seed,
+      tokenCount: run.tokensPerRank.max()! * ranks,
+      rankOfPosition: (0..<(Self.warmupRounds + rounds) * sizes).map { dealt[$0 % sizes] },
+      warmupSteps: Self.warmupRounds * sizes, measuredSteps: rounds * sizes,
+      routings: [
+        .workload(
+          ScopedRouting(
+            run.scope, expertCount: run.experts, topK: run.topK,
+            tokensPerRank: run.tokensPerRank, topology: topology))
+      ],
+      cases: [
+        RunCase(
+          name: run.scope.rawValue, placement: placement, replicaChoice: .expertRoundRobin,
+          exchange: scheme, compute: run.compute)
+      ], topology: topology, checksReference: false)
+  }
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: `epsim validate`.
+
+internal import ArgumentParser
+internal import CostModel
+internal import ExpertParallel
+internal import Foundation
+internal import Kernels
+internal import MPI
+internal import MoE
+internal import Placement
+internal import Projection
+internal import Reporting
+
+/// Predicts cases, runs them, and says how far off the predictions are.
+struct ValidateCommand: DistributedCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "validate",
+    abstract: "Predict cases from a profile, run them for real, and compare the two.",
+    discussion: """
+      Without --cluster the ranks of the launch are measured first, on even loads;
+      the cases are then predicted from that profile alone and run like those of
+      compare. Errors are given per step and per phase, for the order of the cases,
+      and for what choosing the predicted best would have cost.
+
+      Examples:
+        scripts/launch -n 2 -- .build/release/epsim validate \\
+          --config examples/placement.yaml
+        scripts/launch -n 2 -- .build/release/epsim validate --cluster here.yaml \\
+          --workload zipf:1.2 --placement contiguous,lpt,random:1,random:2
+      Many ranks on few cores, experts stood in for:
+        scripts/launch -n 8 -- .build/release/epsim validate --workload zipf:1.2 \\
+          --compute emulated --expert-rate 20G --placement contiguous,lpt
+      """)
+
+  @OptionGroup(title: "Model and workload") var workload: WorkloadOptions
+  @OptionGroup(title: "Placement") var cases: CaseOptions
+  @OptionGroup(title: "Routing and capacity") var routing: RoutingOptions
+  @OptionGroup(title: "Exchange, compute and timing") var execution: ExecutionOptions
+  @OptionGroup(title: "Run") var run: RunOptions
+
+  @Option(
+    help: """
+      Profile of these ranks: the path of a file that 'epsim calibrate' wrote. Default: measured \
+      now, on even loads.
+      """)
+  var cluster: String?
+
+  @Flag(help: "Measure few sizes only where the ranks are measured.")
+  var quick = false
+
+  func run(arguments: [String], on comm: borrowing Communicator) throws {
+    let (cases, remark) = try CaseSpec.all(cases, routing, execution)
+    let session = try RunSession(
+      workload: workload, cases: cases, exchangeTable: execution.exchangeTable, run: run,
+      arguments: arguments, on: comm)
+    if comm.rank == 0, let remark { Console.note(remark) }
+    let prediction = try comm.agree(classify: Launch.exitCode) {
+      try SessionPrediction(session)
+    }
+    let profile = try profile(of: session, on: comm)
+    guard let record = try session.run(on: comm), let profile else { return }
+    let rows = try prediction.rows(by: profile, measured: record)
+    let report = ValidationReport(rows, profile: profile, record: record)
+    print(run.json ? try report.json : report.text)
+  }
+
+  /// The profile that predictions are made from, on rank 0; nil on the others. Collective.
+  private func profile(
+    of session: RunSession, on comm: borrowing Communicator
+  ) throws -> ClusterProfile? {
+    if let cluster {
+      return try comm.agree(classify: Launch.exitCode) {
+        try comm.rank == 0 ? ClusterLibrary.open(cluster) : nil
+      }
+    }
+    var grid = ClusterGrid(
+      model: session.setup.model, topology: session.machine.topology,
+      elementType: session.configuration.elementType,
+      scheme: ExchangeScheme(
+        transport: session.cases[0].transport, wire: WireFormat(session.configuration.elementType)),
+      seed: session.setup.options.seed)
+    grid.measuresExperts = session.cases.contains { $0.compute == .real }
+    if quick { grid.makeQuick() }
+    return try ProfileMeasurement(
+      grid: grid, machine: session.machine, context: session.context, name: "here", lineRate: nil
+    ).fit(on: comm)?.profile
+  }
+}
