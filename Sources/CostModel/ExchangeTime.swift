@@ -36,6 +36,20 @@ public struct ExchangeTime: Sendable {
   /// there.
   public mutating func add(_ time: Seconds, ofRank rank: Int) { travel[rank] += time.value }
 
+  /// An exchange that was computed or measured elsewhere.
+  ///
+  /// Shapes: `startUp`, `travel` [R]. What binds is not told where it is not known.
+  /// - Precondition: these shapes.
+  public init(startUp: [Seconds], travel: [Seconds], binding: BindingLimit = .nothing) {
+    precondition(
+      startUp.count == travel.count, "\(startUp.count) start-up times, \(travel.count) of travel")
+    self.startUp = startUp.map(\.value)
+    self.travel = travel.map(\.value)
+    total = perRank.max() ?? .zero
+    self.binding = binding
+    bindingTime = travel.max() ?? .zero
+  }
+
   /// R.
   public var rankCount: Int { startUp.count }
 

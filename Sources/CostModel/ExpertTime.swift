@@ -12,8 +12,9 @@ internal import Foundation
 public struct ExpertTime: Sendable {
   public let rank: RankParameters
   public let widths: ExpertWidths
-  /// Natural logarithms of the rows of ``RankParameters/efficiencies``.
+  /// Natural logarithms of the rows and rates of ``RankParameters/efficiencies``.
   private let logRows: [Double]
+  private let logRates: [Double]
 
   /// - Precondition: efficiencies ascend in rows; without any, products take no time.
   public init(_ rank: RankParameters, _ widths: ExpertWidths) {
@@ -23,6 +24,7 @@ public struct ExpertTime: Sendable {
     self.rank = rank
     self.widths = widths
     logRows = rank.efficiencies.map { log($0.rows) }
+    logRates = rank.efficiencies.map { log($0.rate.value) }
   }
 
   /// The time of experts with these rows each; those without rows are not active.
@@ -59,8 +61,11 @@ public struct ExpertTime: Sendable {
       return points.last?.rate ?? .infinity
     }
     guard next > 0 else { return points[0].rate }
+    let rise = logRates[next] - logRates[next - 1]
+    // Rates of zero or infinity have no middle.
+    guard rise.isFinite else { return points[next - 1].rate }
     let share = (log(rows) - logRows[next - 1]) / (logRows[next] - logRows[next - 1])
-    return points[next - 1].rate + share * (points[next].rate - points[next - 1].rate)
+    return FlopsPerSecond(exp(logRates[next - 1] + share * rise))
   }
 
   /// (a^4 + b^4)^(1/4), without overflow.

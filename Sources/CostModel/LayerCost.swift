@@ -15,7 +15,7 @@ public protocol LayerCost: Sendable {
   mutating func move(slot: Int, to rank: Int)
 
   /// Lets two slots change ranks.
-  mutating func exchange(slot: Int, with other: Int)
+  mutating func swap(slot: Int, with other: Int)
 }
 
 extension LayerCost {
@@ -27,10 +27,10 @@ extension LayerCost {
     return time
   }
 
-  /// The time that an exchange of slots would lead to; the placement stays.
-  public mutating func time(exchanging slot: Int, with other: Int) -> Seconds {
-    exchange(slot: slot, with: other)
-    defer { exchange(slot: slot, with: other) }
+  /// The time that a swap would lead to; the placement stays.
+  public mutating func time(swapping slot: Int, with other: Int) -> Seconds {
+    swap(slot: slot, with: other)
+    defer { swap(slot: slot, with: other) }
     return time
   }
 }

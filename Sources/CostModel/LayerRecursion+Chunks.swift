@@ -18,9 +18,10 @@ extension LayerRecursion {
     for rank in 0..<rankCount {
       entry[rank] = ready[rank] + spent(.route, .pack, rank)
       compute[rank] = entry[rank] + spent(.shared, .shared, rank)
-      for phase in [RankPhase.dispatchWait, .dispatchTransfer, .combineWait, .combineTransfer] {
-        book(phase, 0, rank)
-      }
+      book(.dispatchWait, 0, rank)
+      book(.dispatchTransfer, 0, rank)
+      book(.combineWait, 0, rank)
+      book(.combineTransfer, 0, rank)
     }
     for chunk in 0..<chunks { dispatch(chunk, work) }
     for rank in 0..<rankCount { network[rank] = entry[rank] }

@@ -12,7 +12,7 @@ public struct NetworkParameters: Sendable, Hashable {
   public var perNodeShare: Seconds
   /// A rank's port to the ranks of its node, per direction.
   public var inside: LinkParameters
-  /// All bytes that the ranks of a node exchange inside it, both directions together.
+  /// All bytes that the ranks of a node exchange inside it, a byte from one to another counted once.
   public var insideTotal: BytesPerSecond
   /// A port between nodes, per direction.
   public var between: LinkParameters

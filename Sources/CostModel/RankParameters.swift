@@ -14,8 +14,8 @@ public struct RankParameters: Sendable, Hashable {
     }
   }
 
-  /// Rates by rows per expert, ascending; between two interpolated in the logarithm of the rows,
-  /// beyond them the nearest.
+  /// Rates by rows per expert, ascending; between two interpolated in the logarithms of rows and
+  /// rate, so that more rows take more time wherever they do at the points; beyond them the nearest.
   public var efficiencies: [Efficiency]
   /// Reading weights and activations.
   public var memory: BytesPerSecond

@@ -59,7 +59,7 @@ public struct SourceCountCost: LayerCost {
     time = model.time(loads)
   }
 
-  public mutating func exchange(slot: Int, with other: Int) {
+  public mutating func swap(slot: Int, with other: Int) {
     let (first, second) = (rankOfSlot[slot], rankOfSlot[other])
     shift(slot, to: second)
     shift(other, to: first)
@@ -79,11 +79,14 @@ public struct SourceCountCost: LayerCost {
     }
     rankOfSlot[slot] = rank
     guard perSlot[slot] > 0 else { return }
-    for (place, sign) in [(home, -1.0), (rank, 1)] {
-      slots.active[place] += sign
-      slots.rows[place] = slots.active[place] == 0 ? 0 : slots.rows[place] + sign * perSlot[slot]
-      model.setExperts(rows: slots.rows[place], active: slots.active[place], of: place)
-    }
+    changeLoad(of: home, by: -perSlot[slot], active: -1)
+    changeLoad(of: rank, by: perSlot[slot], active: 1)
+  }
+
+  private mutating func changeLoad(of rank: Int, by rows: Double, active: Double) {
+    slots.active[rank] += active
+    slots.rows[rank] = slots.active[rank] == 0 ? 0 : slots.rows[rank] + rows
+    model.setExperts(rows: slots.rows[rank], active: slots.active[rank], of: rank)
   }
 
   /// Adds copies and messages on their way from a source to a destination.

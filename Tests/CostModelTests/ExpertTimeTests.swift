@@ -33,29 +33,33 @@ import Testing
   @Test func nearTheRidgeTheRoofIsSmooth() {
     // 6 us of products; 6 kB and 400 B at a rate that takes as long.
     let time = ExpertTime(rank(memory: 6400 / 6e-6), widths).time(rows: 1, active: 1)
-    #expect(isClose(time.microseconds, 6 * 2.0.squareRoot().squareRoot()))
+    let both = 6 * 2.0.squareRoot().squareRoot()
+    #expect(isClose(time.microseconds, both))
   }
 
   @Test func theRateFollowsTheRowsOfEachExpert() {
     let time = ExpertTime(rank(rates: [(1, 1e9), (16, 3e9)], memory: .infinity), widths)
     #expect(isClose(time.time(rows: 1, active: 1).microseconds, 6))
-    // Half-way in the logarithm.
-    #expect(isClose(time.time(rows: 4, active: 1).microseconds, 12))
+    // Half-way in the logarithms: the geometric mean of both rates.
+    let middle = 24 / 3.0.squareRoot()
+    #expect(isClose(time.time(rows: 4, active: 1).microseconds, middle))
     #expect(isClose(time.time(rows: 160, active: 1).microseconds, 320))
     // Below the first and above the last point the nearest counts.
     #expect(isClose(time.time(rows: 0.5, active: 1).microseconds, 3))
-    #expect(isClose(time.time(rowsPerExpert: [1, 0, 4, 160]).microseconds, 338))
+    #expect(isClose(time.time(rowsPerExpert: [1, 0, 4, 160]).microseconds, 326 + middle))
     #expect(isClose(time.time(rows: 32, active: 2).microseconds, 64))
   }
 
   @Test func fixedCostsAndSpeedAreAdded() {
     let slow = ExpertTime(
       rank(memory: .infinity, fixed: 9, perExpert: 2, speed: 0.5), widths)
-    #expect(isClose(slow.time(rows: 50, active: 4).microseconds, 9 + 2 * (8 + 300)))
-    #expect(isClose(slow.time(rowsPerExpert: [20, 10, 10, 10]).microseconds, 9 + 616))
+    // 9 us, and twice as long as 8 us for 4 experts and 300 us of products.
+    #expect(isClose(slow.time(rows: 50, active: 4).microseconds, 625))
+    #expect(isClose(slow.time(rowsPerExpert: [20, 10, 10, 10]).microseconds, 625))
     #expect(slow.time(rows: 0, active: 0) == .zero)
     #expect(slow.time(rowsPerExpert: [0, 0]) == .zero)
-    #expect(isClose(slow.rank.planTime(assignments: 7).value, 0))
+    #expect(slow.rank.planTime(assignments: 7) == .zero)
+    #expect(slow.rank.copyTime(Bytes(7)) == .zero)
   }
 
   @Test func moreRowsOrExpertsNeverTakeLessTime() {

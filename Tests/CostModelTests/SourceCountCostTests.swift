@@ -73,7 +73,7 @@ import Testing
         } else {
           let other = draw(slots, 2)
           placement.swapAt(slot, other)
-          cost.exchange(slot: slot, with: other)
+          cost.swap(slot: slot, with: other)
         }
         #expect(cost.rankOfSlot == placement)
         #expect(isClose(cost.time.value, fresh(counts, placement, network).value))
@@ -94,13 +94,13 @@ import Testing
       counts, rankOfSlot: (0..<slots).map { $0 % 11 }, model: model(network()))
     let (time, loads, placement) = (cost.time, cost.loads, cost.rankOfSlot)
     let moved = cost.time(moving: 4, to: 0)
-    let exchanged = cost.time(exchanging: 4, with: 9)
+    let swapped = cost.time(swapping: 4, with: 9)
     #expect(cost.time == time && cost.loads == loads && cost.rankOfSlot == placement)
     cost.move(slot: 4, to: 0)
     #expect(cost.time == moved)
     cost.move(slot: 4, to: 4)
-    cost.exchange(slot: 4, with: 9)
-    #expect(cost.time == exchanged && exchanged != moved)
+    cost.swap(slot: 4, with: 9)
+    #expect(cost.time == swapped && swapped != moved)
   }
 
   @Test func theTimeIsThatOfItsParts() {
