@@ -32,10 +32,6 @@ public struct ExchangeTime: Sendable {
     travel = Array(repeating: 0, count: rankCount)
   }
 
-  /// Adds time that a rank spends in the exchange besides what its ports need: copies of what stays
-  /// there.
-  public mutating func add(_ time: Seconds, ofRank rank: Int) { travel[rank] += time.value }
-
   /// An exchange that was computed or measured elsewhere.
   ///
   /// Shapes: `startUp`, `travel` [R]. What binds is not told where it is not known.
@@ -48,6 +44,13 @@ public struct ExchangeTime: Sendable {
     total = perRank.max() ?? .zero
     self.binding = binding
     bindingTime = travel.max() ?? .zero
+  }
+
+  /// Adds time that a rank spends in the exchange besides what its ports need: copies of what stays
+  /// there.
+  public mutating func add(_ time: Seconds, ofRank rank: Int) {
+    travel[rank] += time.value
+    total = max(total, self[rank])
   }
 
   /// R.

@@ -112,6 +112,9 @@ import Testing
     #expect(isClose(recursion.advance(work).microseconds, 11))
     #expect(isClose(recursion.layer[.combineWait, 1].microseconds, 5))
     #expect(isClose(recursion.causedWait[0] * 1e6, 5))
+    // What a rank copies besides may make it the last.
+    work.dispatch.add(.microseconds(8), ofRank: 1)
+    #expect(isClose(work.dispatch.total.microseconds, 14))
   }
 
   @Test func lateOnesWhoMeetNobodyCostNoSumOfMaxima() {
