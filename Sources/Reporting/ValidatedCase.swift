@@ -53,7 +53,7 @@ public struct ValidatedCase: Codable, Sendable {
   }
 
   /// The measured phases by their names, in parts of the prediction.
-  private static let parts: [String: [RankPhase]] = [
+  static let parts: [String: [RankPhase]] = [
     "route": [.route], "plan": [.plan], "pack": [.delay, .pack],
     "dispatch": [.dispatchWait, .dispatchTransfer], "group": [.group], "expert": [.expert],
     "shared": [.shared], "ungroup": [.ungroup], "combine": [.combineWait, .combineTransfer],

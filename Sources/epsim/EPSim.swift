@@ -27,6 +27,7 @@ struct EPSim: ParsableCommand {
     version: version,
     subcommands: [
       RunCommand.self, CompareCommand.self, CalibrateCommand.self, ValidateCommand.self,
+      ProjectCommand.self,
       PlaceCommand.self,
       TrafficCommand.self, TraceCommand.self, ModelCommand.self, DoctorCommand.self,
     ])

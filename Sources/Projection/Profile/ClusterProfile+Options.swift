@@ -17,3 +17,11 @@ extension ProfileValue {
   /// The interval as written, `2 us to 3 us`; empty where there is none.
   public var intervalWords: String { intervalText.joined(separator: " to ") }
 }
+
+extension ClusterProfile {
+  /// Whether kernels pass rows on inside a node while others still arrive from outside: those of
+  /// accelerators do (DeepEP), MPI programs take one hop after the other.
+  public var forwardsWhileReceiving: Bool {
+    draft.text("rank.kind") == RankKind.accelerator.rawValue
+  }
+}

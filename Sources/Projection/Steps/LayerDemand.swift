@@ -33,12 +33,6 @@ public struct LayerDemand: Sendable {
       rowsPerSlot: counters.rowsPerSlot(layerRow: row), tokensPerRank: tokensPerRank)
   }
 
-  /// Assignments of a rank's tokens.
-  func sent(by rank: Int) -> Int {
-    let ranks = traffic.topology.rankCount
-    return traffic.raw.counts[rank * ranks..<(rank + 1) * ranks].reduce(0, +)
-  }
-
   /// Rows of each slot of a rank.
   func rows(of rank: Int) -> ArraySlice<Int> {
     rowsPerSlot[slotOffsets[rank]..<slotOffsets[rank + 1]]

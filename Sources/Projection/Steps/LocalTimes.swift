@@ -8,13 +8,13 @@ internal import Placement
 /// Phases of a layer that no other rank takes part in.
 struct LocalTimes {
   private let projected: ProjectedCase
-  private let demand: LayerDemand
+  private let loads: LayerLoads
   /// Products, against those of the way forward.
   private let products: Double
 
-  init(_ projected: ProjectedCase, _ demand: LayerDemand, gradients: Bool) {
+  init(_ projected: ProjectedCase, _ loads: LayerLoads, gradients: Bool) {
     self.projected = projected
-    self.demand = demand
+    self.loads = loads
     products = gradients ? 2 : 1
   }
 
@@ -23,9 +23,8 @@ struct LocalTimes {
     _ work: inout LayerWork, rank: Int, _ parameters: RankParameters, experts: ExpertTime,
     shared: ExpertTime
   ) {
-    let (tokens, sent) = (demand.tokensPerRank[rank], demand.sent(by: rank))
-    let slots = demand.rows(of: rank)
-    let received = slots.reduce(0, +)
+    let (tokens, sent, received) = (loads.tokens[rank], loads.sent[rank], loads.received[rank])
+    let slots = loads.rowsPerSlot[loads.slotOffsets[rank]..<loads.slotOffsets[rank + 1]]
     let hidden = Double(projected.model.hiddenSize)
     let copied = CopiedBytes(
       hidden: projected.model.hiddenSize, tokens: tokens, sentRows: sent, receivedRows: received,
@@ -40,7 +39,7 @@ struct LocalTimes {
     work.local[.group, rank] = parameters.copyTime(Bytes(copied.group))
     work.local[.ungroup, rank] = parameters.copyTime(Bytes(copied.ungroup))
     work.local[.reduce, rank] = parameters.copyTime(Bytes(copied.reduce))
-    let own = Double(demand.traffic.raw[rank, rank])
+    let own = Double(loads.own[rank])
     work.dispatch.add(
       parameters.copyTime(projected.dispatchBytes * (2 * own)), ofRank: rank)
     work.combine.add(parameters.copyTime(projected.combineBytes * (2 * own)), ofRank: rank)

@@ -44,17 +44,23 @@ public struct StepProjector {
 
   /// Computes a step whose layers ask for this, in order.
   public mutating func step(_ layers: some Sequence<LayerDemand>) -> ProjectedStep {
+    let leaves = ports.network.leaves?.nodesPerLeaf
+    return step(loads: layers.map { LayerLoads($0, of: projected, nodesPerLeaf: leaves) })
+  }
+
+  /// Computes a step of these layers.
+  /// - Precondition: their leaves are those of the network.
+  public mutating func step(loads layers: [LayerLoads]) -> ProjectedStep {
     recursion.begin()
     var bindings: [String: Seconds] = [:]
-    var backward: [LayerWork] = []
-    for demand in layers {
-      let work = work(demand, gradients: false, bindings: &bindings)
-      recursion.advance(work)
-      if projected.runsBackward {
-        backward.append(self.work(demand, gradients: true, bindings: &bindings))
+    for loads in layers {
+      recursion.advance(work(loads, gradients: false, bindings: &bindings))
+    }
+    if projected.runsBackward {
+      for loads in layers.reversed() {
+        recursion.advance(work(loads, gradients: true, bindings: &bindings))
       }
     }
-    for work in backward.reversed() { recursion.advance(work) }
     let busiest = (0..<topology.rankCount).max {
       recursion.step[.expert, $0] < recursion.step[.expert, $1]
     }
@@ -68,23 +74,22 @@ public struct StepProjector {
   }
 
   private mutating func work(
-    _ demand: LayerDemand, gradients: Bool, bindings: inout [String: Seconds]
+    _ loads: LayerLoads, gradients: Bool, bindings: inout [String: Seconds]
   ) -> LayerWork {
     var work = LayerWork(rankCount: topology.rankCount)
-    let there = loads(demand, gradients: gradients)
-    let back = returns(demand, there)
+    var there = loads.dispatch
+    // Gradients of results travel as results do.
+    if gradients { there.bytesPerCopy = projected.combineBytes }
     work.dispatch = ports.time(of: there, hops: hops)
-    work.combine = ports.time(of: back, hops: backHops)
+    work.combine = ports.time(of: loads.combine, hops: backHops)
     for exchange in [work.dispatch, work.combine] where exchange.bindingTime > .zero {
       bindings["\(exchange.binding)", default: .zero] += exchange.bindingTime
     }
-    if projected.waitsForPartnersOnly {
-      work.dispatchSenders = Senders(demand.traffic.raw)
-      work.combineSenders = Senders(returning: demand.traffic.raw)
-    }
+    work.dispatchSenders = loads.dispatchSenders
+    work.combineSenders = loads.combineSenders
     work.chunks = projected.chunks
     work.overlapFactor = ports.network.overlapFactor
-    let local = LocalTimes(projected, demand, gradients: gradients)
+    let local = LocalTimes(projected, loads, gradients: gradients)
     for rank in 0..<topology.rankCount {
       local.fill(
         &work, rank: rank, ranks[rank], experts: experts[rank], shared: shared[rank])
@@ -95,31 +100,4 @@ public struct StepProjector {
   private var hops: ExchangeHops { projected.dedup == .node ? projected.hops : .pipelined }
   /// Exact results return straight.
   private var backHops: ExchangeHops { projected.combine == .exact ? .pipelined : hops }
-
-  private func loads(_ demand: LayerDemand, gradients: Bool) -> PortLoads {
-    let bytes = gradients ? projected.combineBytes : projected.dispatchBytes
-    let leaves = ports.network.leaves?.nodesPerLeaf
-    switch projected.dedup {
-    case .none:
-      return PortLoads(
-        demand.traffic.raw, topology: topology, nodesPerLeaf: leaves, bytesPerCopy: bytes)
-    case .rank:
-      return PortLoads(
-        demand.traffic.rankDedup, topology: topology, nodesPerLeaf: leaves, bytesPerCopy: bytes)
-    case .node:
-      return PortLoads(
-        nodeDedup: demand.traffic.nodeDedup, passedOn: demand.traffic.rankDedup,
-        topology: topology, nodesPerLeaf: leaves, bytesPerCopy: bytes)
-    }
-  }
-
-  private func returns(_ demand: LayerDemand, _ there: PortLoads) -> PortLoads {
-    if projected.combine == .preReduced || projected.dedup == .none {
-      return there.reversed(bytesPerCopy: projected.combineBytes)
-    }
-    return PortLoads(
-      demand.traffic.raw, topology: topology, nodesPerLeaf: ports.network.leaves?.nodesPerLeaf,
-      bytesPerCopy: projected.combineBytes
-    ).reversed(bytesPerCopy: projected.combineBytes)
-  }
 }

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: projects cases on numbers of ranks that nobody launched.
+
+internal import CostModel
+internal import ExpertParallel
+internal import Kernels
+internal import MoE
+internal import Placement
+internal import Projection
+internal import Workloads
+
+/// Computes the steps of cases on one cluster profile.
+struct ProjectionRun {
+  let setup: WorkloadSetup
+  let files: InputFiles
+  let profile: ClusterProfile
+  let precision: Precision
+  let tokensPerRank: Int
+  /// Batches of the workload.
+  let batches: Int
+  let runsBackward: Bool
+  let betweenLayers: Seconds
+
+  /// Largest number of ranks whose pairs are counted.
+  static let mostRanks = 4096
+
+  /// What a case on so many ranks takes.
+  ///
+  /// - Throws: ``InputError`` for ranks, placements or cases that cannot be projected, and where the
+  ///   weights do not fit into the ranks' memory.
+  func point(_ spec: CaseSpec, name: String, ranks: Int) throws -> ProjectedPoint {
+    let topology = try profile.topology(ranks: ranks)
+    let placement = try self.placement(spec, topology: topology)
+    try requireMemory(placement, topology: topology)
+    let projected = try projectedCase(spec, placement: placement, topology: topology)
+    let leaves = profile.network.leaves?.nodesPerLeaf
+    var loads: [[LayerLoads]] = []
+    var (largest, total) = (0, 0)
+    for batch in 0..<batches {
+      var layers: [LayerLoads] = []
+      try demands(spec, placement, topology: topology, batch: batch) { demand in
+        layers.append(LayerLoads(demand, of: projected, nodesPerLeaf: leaves))
+        let received = demand.traffic.receivedPerRank
+        largest += received.max() ?? 0
+        total += received.reduce(0, +)
+      }
+      loads.append(layers)
+    }
+    func steps(_ profile: ClusterProfile) throws -> [ProjectedStep] {
+      var projector = StepProjector(
+        projected, network: profile.network,
+        ranks: try profile.ranks(on: topology, precision), topology: topology)
+      return loads.map { projector.step(loads: $0) }
+    }
+    let projectedSteps = try steps(profile)
+    func mean(_ bytes: (LayerLoads) -> Bytes) -> Bytes {
+      loads.reduce(Bytes.zero) { sum, layers in layers.reduce(sum) { $0 + bytes($1) } }
+        / Double(batches)
+    }
+    var point = ProjectedPoint(
+      name: name, topology: topology, tokens: ranks * tokensPerRank, steps: projectedSteps,
+      offNodeBytes: mean(\.offNodeBytes), insideBytes: mean(\.insideBytes),
+      leafBytes: mean(\.leafBytes),
+      loadMaxOverMean: total > 0 ? Double(largest * ranks) / Double(total) : 1, influences: [])
+    point.influences = try influences(on: point.typical.time) { try steps($0) }
+    return point
+  }
+
+  /// What each number of the profile does to the step when it is as small and as large as it may be.
+  private func influences(
+    on time: Seconds, _ steps: (ClusterProfile) throws -> [ProjectedStep]
+  ) throws -> [Influence] {
+    try profile.values.filter(\.isContinuous).compactMap { value in
+      let range = value.uncertainty
+      let changes = try [range.lowerBound, range.upperBound].map { factor in
+        let times = try steps(try profile.scaled(value.key, by: factor)).map(\.time).sorted()
+        return times[(times.count - 1) / 2] / time - 1
+      }
+      let influence = Influence(value: value, low: changes[0], high: changes[1])
+      return influence.size > 0 ? influence : nil
+    }.sorted { ($1.size, $0.value.key) < ($0.size, $1.value.key) }
+  }
+
+  /// Layer by layer, so that no more than one layer's pairs are held.
+  private func demands(
+    _ spec: CaseSpec, _ placement: ExpertPlacement, topology: Topology, batch: Int,
+    take: (LayerDemand) -> Void
+  ) throws {
+    let tokens = tokensPerRank * topology.rankCount
+    guard let source = try source(of: spec, tokens: tokens) else {
+      throw InputError(
+        "a live router cannot be projected, its choices are only known where it runs; use "
+          + "--workload with a trace or a generator")
+    }
+    let dealt = try TokenAssignment.block.ranks(
+      tokenCount: tokens, rankCount: topology.rankCount)
+    let perRank = CaseProjection.tokensPerRank(dealt, rankCount: topology.rankCount)
+    for layer in placement.layers {
+      let traffic = WorkloadTraffic(
+        source: source,
+        placement: try placement.selecting(layers: [layer], name: placement.name),
+        topology: topology, choice: spec.replicaChoice)
+      let counters = traffic.counters(step: batch, rankOfPosition: dealt)
+      take(LayerDemand(counters, layerRow: 0, tokensPerRank: perRank))
+    }
+  }
+
+  /// The workload at this size: a trace that is too small for it is resampled.
+  private func source(of spec: CaseSpec, tokens: Int) throws -> (any RoutingSource)? {
+    guard let trace = setup.trace, tokens > setup.judgedTokens.count, spec.topK == nil,
+      spec.capacityRule == nil
+    else { return try setup.source(of: spec, tokensPerStep: tokens) }
+    return ResampledTrace(trace: trace, tokens: setup.judgedTokens, seed: setup.options.seed)
+  }
+
+  /// Solves the placement; fewer experts than ranks are repeated until every rank has one.
+  private func placement(_ spec: CaseSpec, topology: Topology) throws -> ExpertPlacement {
+    let ranks = topology.rankCount
+    let tokens = tokensPerRank * ranks
+    let load =
+      spec.placement.needsLoad
+      ? try setup.fittedLoad(judgedSteps: 0..<1, tokensPerStep: tokens, files: files) : nil
+    let placement = try setup.place(spec.placement, topology: topology, load: load, files: files)
+    guard placement.slotCount < ranks else { return placement }
+    guard spec.placement == .contiguous else {
+      throw InputError(
+        "placement \(spec.placement) has \(placement.slotCount) slots for \(ranks) ranks, accepted "
+          + "are contiguous, which repeats experts until every rank has one, and as many EXTRA "
+          + "slots as are missing, such as eplb+\(ranks - placement.expertCount)")
+    }
+    let experts = placement.expertCount
+    let row = (0..<ranks).map { Int32($0 * experts / ranks) }
+    return try ExpertPlacement(
+      name: placement.name, layers: placement.layers, expertCount: experts,
+      slotOffsets: Array(0...ranks), physicalToLogical: placement.layers.map { _ in row })
+  }
+
+  private func projectedCase(
+    _ spec: CaseSpec, placement: ExpertPlacement, topology: Topology
+  ) throws -> ProjectedCase {
+    // Kernels of accelerators forward while they receive; epsim's own engine does one hop after the
+    // other, as most MPI programs do.
+    let hops: ExchangeHops = profile.forwardsWhileReceiving ? .pipelined : .summed
+    var projected = try CaseProjection(
+      model: setup.model, elementType: precision == .f32 ? .f32 : .bf16, topology: topology,
+      hops: hops
+    ).projected(spec, placement: placement)
+    projected.elementBytes = precision.bytes
+    projected.runsBackward = runsBackward
+    projected.betweenLayers = betweenLayers
+    return projected
+  }
+
+  /// The experts of all layers of the model, not only of those that are projected.
+  private func requireMemory(_ placement: ExpertPlacement, topology: Topology) throws {
+    let model = setup.model
+    let layers = Double(model.moeLayers.count)
+    try profile.requireMemory(
+      for:
+        "\(model.name) in \(precision.rawValue), the experts of \(model.moeLayers.count) layers,",
+      on: topology
+    ) { rank in
+      let slots = Double(placement.slots(ofRank: rank).count)
+      let weights = slots * Double(model.expertParameterCount) + Double(model.sharedParameterCount)
+      return Bytes(weights * layers * precision.bytes)
+    }
+  }
+}
