@@ -3,11 +3,13 @@
 
 public import CostModel
 internal import Foundation
+internal import MoE
 
 /// The time of one direction of an exchange where its rows share links, with the limit in words.
 ///
 /// Max-min sharing is what many streams on one fabric come to; it is no schedule, so a skewed
-/// exchange can take longer than its busiest link needs.
+/// exchange can take longer than its busiest link needs. All rows start together; where rows go
+/// in two hops that follow each other without a break, the traffic is the sum of both hops'.
 public struct FlowExchange: Sendable {
   /// What is followed as one flow.
   public enum Grain: String, Sendable {
@@ -15,6 +17,8 @@ public struct FlowExchange: Sendable {
     case pairs
     /// Each pair of nodes.
     case nodes
+    /// Each kind of pair, where all ranks send each other equal bytes over a regular fabric.
+    case kinds
   }
 
   public let grain: Grain
@@ -32,27 +36,37 @@ public struct FlowExchange: Sendable {
   /// Follows the rows of an exchange.
   ///
   /// - Parameters:
-  ///   - grain: Without one, pairs of ranks up to ``FlowFabric/largestPairwiseRanks``, nodes
-  ///     above.
+  ///   - grain: Without one, kinds where they are exact, else pairs of ranks up to
+  ///     ``FlowFabric/largestPairwise``, nodes above.
   ///   - resolution: See ``FlowTimes/init(of:resolution:)``.
   /// - Precondition: traffic and topology have the same ranks.
-  /// - Throws: ``InputError`` for bytes that cannot be, or too many ranks for pairs.
+  /// - Throws: ``InputError`` for bytes that cannot be, or too many ranks or nodes, or kinds
+  ///   of traffic that is not uniform.
   public init(
     of traffic: TrafficMatrix, bytesPerCopy: Bytes, on fabric: FlowFabric, grain: Grain? = nil,
     resolution: Double = 1e-3
   ) throws {
     try FlowFabric.check(bytesPerCopy)
-    let isLarge = fabric.topology.rankCount > FlowFabric.largestPairwiseRanks
-    self.grain = grain ?? (isLarge ? .nodes : .pairs)
+    let copies = fabric.isRegular && grain ?? .kinds == .kinds ? traffic.uniformCopies : nil
+    let isLarge = fabric.topology.rankCount > FlowFabric.largestPairwise
+    self.grain = grain ?? (copies != nil ? .kinds : isLarge ? .nodes : .pairs)
     let flows: FlowNetwork
     var ports = (time: Seconds.zero, name: "")
     switch self.grain {
     case .pairs:
       flows = try fabric.pairFlows(of: traffic, bytesPerCopy: bytesPerCopy)
     case .nodes:
+      try FlowFabric.check(pairsOf: fabric.topology.nodeCount, "nodes")
       let nodes = NodeTraffic(of: traffic, bytesPerCopy: bytesPerCopy, on: fabric)
-      flows = fabric.nodeFlows(of: nodes)
+      flows = try fabric.nodeFlows(of: nodes)
       ports = fabric.busiestPort(of: traffic, bytesPerCopy: bytesPerCopy, nodes)
+    case .kinds:
+      guard let copies else {
+        throw InputError(
+          "kinds of pairs cannot stand for traffic that is not uniform, accepted are pairs and"
+            + " nodes")
+      }
+      flows = fabric.uniformFlows(bytes: bytesPerCopy * Double(max(0, copies)))
     }
     let times = FlowTimes(of: flows, resolution: resolution)
     fillings = times.fillings

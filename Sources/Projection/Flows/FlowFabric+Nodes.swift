@@ -2,14 +2,17 @@
 // epsim: the flows of an exchange, one per pair of nodes.
 
 internal import CostModel
+internal import MoE
 
 extension FlowFabric {
   /// Flows between nodes, each for all pairs of their ranks; a node's ports are one.
   ///
   /// N (N - 1) routes instead of R (R - 1), twice that where rails are crossed.
   /// - Precondition: the traffic was made on a fabric of as many nodes.
-  public func nodeFlows(of traffic: NodeTraffic) -> FlowNetwork {
+  /// - Throws: ``InputError`` for more nodes than ``largestPairwise``.
+  public func nodeFlows(of traffic: NodeTraffic) throws -> FlowNetwork {
     let nodes = topology.nodeCount
+    try Self.check(pairsOf: nodes, "nodes")
     precondition(traffic.nodeCount == nodes, "\(traffic.nodeCount) nodes for \(nodes)")
     var flows = FlowNetwork()
     let inside = network.inside.segment(ofMessage: traffic.insideMessage)
