@@ -67,7 +67,7 @@ import Testing
   }
 
   @Test(arguments: [1, 2, 4])
-  func nodesAndKindsAreExactWherePairsAreEqual(ranksPerPort: Int) throws {
+  func coarseGrainsAreExactWherePairsAreEqual(ranksPerPort: Int) throws {
     for wiring in [FlowFabric.Wiring.leaves, .rails(.spine), .rails(.insideFirst)] {
       for leaves in [nil, Self.leaves(2, 0.5), Self.leaves(1, 3)] {
         let fabric = try FlowFabric(
@@ -83,7 +83,7 @@ import Testing
           ).total.value
         }
         let pairs = try time(.pairs)
-        for grain in [FlowExchange.Grain.nodes, .kinds] {
+        for grain in [FlowExchange.Grain.nodes, .pods, .kinds] {
           #expect(
             abs(pairs / (try time(grain)) - 1) < 1e-9,
             "\(grain), \(wiring), leaves \(leaves as Any)")
@@ -159,7 +159,7 @@ import Testing
   @Test func oneRankOneNodeAndNoBytesAreDefined() throws {
     for (ranks, nodes) in [(1, 1), (4, 1), (4, 4)] {
       let fabric = try FlowFabric(Topology(ranks: ranks, nodes: nodes), Self.network())
-      for grain in [FlowExchange.Grain.pairs, .nodes] {
+      for grain in [FlowExchange.Grain.pairs, .nodes, .pods] {
         let none = try FlowExchange(
           of: TrafficMatrix(rankCount: ranks), bytesPerCopy: Bytes(8), on: fabric, grain: grain)
         #expect(none.total == .zero && none.limitInWords == "nothing moves")
@@ -168,6 +168,20 @@ import Testing
         // 3 copies of 8 B at 8 B/s inside, at 1 B/s between nodes.
         #expect(time.total.value == (ranks == 1 ? 0 : nodes == 1 ? 3 : 24))
       }
+    }
+  }
+
+  @Test func podsBindWhereTheirUplinksDo() throws {
+    // 2 pods of 2 nodes; node 0 sends 6 B up, node 1 2 B: 8 B over an uplink of 0.5 B/s.
+    let fabric = try FlowFabric(
+      Topology(ranks: 4, nodes: 4), Self.network(leaves: Self.leaves(2, 0.5)))
+    var traffic = TrafficMatrix(rankCount: 4)
+    traffic[0, 2] = 6
+    traffic[1, 3] = 2
+    for grain in [FlowExchange.Grain.pairs, .nodes, .pods] {
+      let exchange = try FlowExchange(
+        of: traffic, bytesPerCopy: Bytes(1), on: fabric, grain: grain)
+      #expect(exchange.total.value == 16 && exchange.limit == "uplinks of leaf 0")
     }
   }
 
@@ -199,9 +213,11 @@ import Testing
     var traffic = TrafficMatrix(rankCount: 4)
     traffic[0, 3] = 4
     traffic[1, 3] = 4
-    let exchange = try FlowExchange(
-      of: traffic, bytesPerCopy: Bytes(1), on: fabric, grain: .nodes)
-    #expect(exchange.total.value == 8 && exchange.limit == "NIC ingress of rank 3")
+    for grain in [FlowExchange.Grain.nodes, .pods] {
+      let exchange = try FlowExchange(
+        of: traffic, bytesPerCopy: Bytes(1), on: fabric, grain: grain)
+      #expect(exchange.total.value == 8 && exchange.limit == "NIC ingress of rank 3")
+    }
   }
 
   @Test func unequalNodesAndMissingRailsAreDefined() throws {
@@ -209,7 +225,7 @@ import Testing
     for wiring in [FlowFabric.Wiring.leaves, .rails(.spine), .rails(.insideFirst)] {
       let fabric = try FlowFabric(
         topology, Self.network(ranksPerPort: 2, leaves: Self.leaves(2, 1)), wiring: wiring)
-      for grain in [FlowExchange.Grain.pairs, .nodes] {
+      for grain in [FlowExchange.Grain.pairs, .nodes, .pods] {
         let time = try FlowExchange(
           of: Self.uniform(6), bytesPerCopy: Bytes(1), on: fabric, grain: grain)
         #expect(time.total.value > 0 && time.total.value < 100)

@@ -5,7 +5,7 @@ public import CostModel
 internal import MoE
 
 extension FlowFabric {
-  /// Ranks or nodes whose pairs can be followed one by one: two million pairs, half a gigabyte.
+  /// Ranks or nodes whose pairs can be followed one by one: two million pairs.
   public static let largestPairwise = 1448
 
   /// One flow per pair of different ranks with traffic, all starting together.
