@@ -256,6 +256,12 @@ import Testing
           of: TrafficMatrix(rankCount: 1449), bytesPerCopy: Bytes(1), on: many, grain: grain)
       }
     }
+    let single = try FlowFabric(
+      Topology(ranks: 1449, nodes: 1449), Self.network(leaves: Self.leaves(1, 1)))
+    #expect(throws: InputError.self) {
+      try FlowExchange(
+        of: TrafficMatrix(rankCount: 1449), bytesPerCopy: Bytes(1), on: single, grain: .pods)
+    }
     var skewed = Self.uniform(2)
     skewed[0, 1] = 7
     #expect(throws: InputError.self) {

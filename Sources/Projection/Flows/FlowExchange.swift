@@ -50,8 +50,7 @@ public struct FlowExchange: Sendable {
   ) throws {
     try FlowFabric.check(bytesPerCopy)
     let copies = fabric.isRegular && grain ?? .kinds == .kinds ? traffic.uniformCopies : nil
-    self.grain =
-      grain ?? (copies != nil ? .kinds : fabric.finestGrain)
+    self.grain = grain ?? (copies != nil ? .kinds : fabric.finestGrain)
     let networks: [FlowNetwork]
     var ports = (time: Seconds.zero, name: "")
     switch self.grain {
@@ -65,7 +64,11 @@ public struct FlowExchange: Sendable {
         of: traffic, bytesPerCopy: bytesPerCopy, insideMessage: nodes.insideMessage,
         betweenMessage: nodes.betweenMessage)
     case .pods:
-      try FlowFabric.check(pairsOf: fabric.podCount, "pods")
+      guard fabric.topology.nodeCount * fabric.podCount <= FlowFabric.mostPairs else {
+        throw InputError(
+          "the flows between \(fabric.topology.nodeCount) nodes and \(fabric.podCount) pods are"
+            + " too many, accepted are at most \(FlowFabric.mostPairs)")
+      }
       let pods = PodTraffic(of: traffic, bytesPerCopy: bytesPerCopy, on: fabric)
       let (egress, ingress) = fabric.podFlows(of: pods)
       networks = [egress, ingress]

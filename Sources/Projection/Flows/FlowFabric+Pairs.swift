@@ -7,6 +7,7 @@ internal import MoE
 extension FlowFabric {
   /// Ranks or nodes whose pairs can be followed one by one: two million pairs.
   public static let largestPairwise = 1448
+  static let mostPairs = largestPairwise * largestPairwise
 
   /// One flow per pair of different ranks with traffic, all starting together.
   ///
