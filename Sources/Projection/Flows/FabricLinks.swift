@@ -18,7 +18,7 @@ struct FabricLinks {
   private var inside: [Int] = []
   private var nodeOut: [Int] = []
   private var nodeIn: [Int] = []
-  /// [leaves]; empty where nothing above the leaves binds.
+  /// [leaves]; empty where nothing above them binds.
   private var leafUp: [Int] = []
   private var leafDown: [Int] = []
 
@@ -50,10 +50,7 @@ struct FabricLinks {
         portIn.append(flows.addLink("NIC ingress of \(name)", capacity: betweenSegment.bandwidth))
       }
     }
-    guard let leaves = network.leaves else {
-      // Rails without a limit above them still have leaves, whose uplinks never bind.
-      return
-    }
+    guard let leaves = network.leaves else { return }
     let pods = (fabric.ranksOfNode.count - 1) / leaves.nodesPerLeaf + 1
     for leaf in 0..<pods * fabric.leavesPerPod {
       leafUp.append(flows.addLink("uplinks of leaf \(leaf)", capacity: leaves.uplinks))
@@ -63,47 +60,40 @@ struct FabricLinks {
 
   /// Adds the route between two different ranks.
   func addRoute(from source: Int, to destination: Int, in flows: inout FlowNetwork) -> Int {
-    let nodes = fabric.topology.nodeOfRank
-    let (start, end) = (nodes[source], nodes[destination])
+    let start = fabric.topology.nodeOfRank[source]
+    let end = fabric.topology.nodeOfRank[destination]
     if start == end {
-      return flows.addRoute(
-        [rankOut[source], inside[start], rankIn[destination]], latency: insideLatency)
+      extendInside(from: source, to: destination, in: &flows)
+      return flows.closeRoute(latency: insideLatency)
     }
-    let (rail, lastRail) = (fabric.rail(ofRank: source), fabric.rail(ofRank: destination))
-    guard rail != lastRail, fabric.wiring == .rails(.insideFirst),
+    var (rail, latency) = (fabric.rail(ofRank: source), betweenLatency)
+    let lastRail = fabric.rail(ofRank: destination)
+    if rail != lastRail, fabric.wiring == .rails(.insideFirst),
       lastRail < fabric.portCount(ofNode: start)
-    else {
-      return addRoute(start, rail, end, lastRail, before: nil, betweenLatency, &flows)
+    {
+      let relay = fabric.relay(of: source, onRail: lastRail)
+      extendInside(from: source, to: relay, in: &flows)
+      (rail, latency) = (lastRail, insideLatency + betweenLatency)
     }
-    let relay = fabric.relay(of: source, onRail: lastRail)
-    return addRoute(
-      start, lastRail, end, lastRail, before: (rankOut[source], inside[start], rankIn[relay]),
-      insideLatency + betweenLatency, &flows)
+    flows.extendRoute(portOut[fabric.portStarts[start] + rail])
+    flows.extendRoute(nodeOut[start])
+    if !leafUp.isEmpty {
+      let leaf = fabric.leaf(node: start, rail: rail)
+      let lastLeaf = fabric.leaf(node: end, rail: lastRail)
+      if leaf != lastLeaf {
+        flows.extendRoute(leafUp[leaf])
+        flows.extendRoute(leafDown[lastLeaf])
+      }
+    }
+    flows.extendRoute(nodeIn[end])
+    flows.extendRoute(portIn[fabric.portStarts[end] + lastRail])
+    return flows.closeRoute(latency: latency)
   }
 
-  private func addRoute(
-    _ start: Int, _ rail: Int, _ end: Int, _ lastRail: Int, before: (Int, Int, Int)?,
-    _ latency: Seconds, _ flows: inout FlowNetwork
-  ) -> Int {
-    let out = portOut[fabric.portStarts[start] + rail]
-    let into = portIn[fabric.portStarts[end] + lastRail]
-    let leaf = fabric.leaf(node: start, rail: rail)
-    let lastLeaf = fabric.leaf(node: end, rail: lastRail)
-    if let before {
-      return flows.addRoute(
-        leaf == lastLeaf || leafUp.isEmpty
-          ? [before.0, before.1, before.2, out, nodeOut[start], nodeIn[end], into]
-          : [
-            before.0, before.1, before.2, out, nodeOut[start], leafUp[leaf], leafDown[lastLeaf],
-            nodeIn[end], into,
-          ],
-        latency: latency)
-    }
-    return flows.addRoute(
-      leaf == lastLeaf || leafUp.isEmpty
-        ? [out, nodeOut[start], nodeIn[end], into]
-        : [out, nodeOut[start], leafUp[leaf], leafDown[lastLeaf], nodeIn[end], into],
-      latency: latency)
+  private func extendInside(from source: Int, to destination: Int, in flows: inout FlowNetwork) {
+    flows.extendRoute(rankOut[source])
+    flows.extendRoute(inside[fabric.topology.nodeOfRank[source]])
+    flows.extendRoute(rankIn[destination])
   }
 }
 

@@ -3,11 +3,13 @@
 
 public import CostModel
 internal import Foundation
+internal import MoE
 
 /// The time of one direction of an exchange where its rows share links, with the limit in words.
 ///
 /// Max-min sharing is what many streams on one fabric come to; it is no schedule, so a skewed
-/// exchange can take longer than its busiest link needs.
+/// exchange can take longer than its busiest link needs. All rows start together; where rows go
+/// in two hops that follow each other without a break, the traffic is the sum of both hops'.
 public struct FlowExchange: Sendable {
   /// What is followed as one flow.
   public enum Grain: String, Sendable {
@@ -15,6 +17,10 @@ public struct FlowExchange: Sendable {
     case pairs
     /// Each pair of nodes.
     case nodes
+    /// Each node with each pod, once as senders and once as receivers: for very many nodes.
+    case pods
+    /// Each kind of pair, where all ranks send each other equal bytes over a regular fabric.
+    case kinds
   }
 
   public let grain: Grain
@@ -32,37 +38,61 @@ public struct FlowExchange: Sendable {
   /// Follows the rows of an exchange.
   ///
   /// - Parameters:
-  ///   - grain: Without one, pairs of ranks up to ``FlowFabric/largestPairwiseRanks``, nodes
-  ///     above.
+  ///   - grain: Without one, kinds where they are exact, else pairs of ranks up to
+  ///     ``FlowFabric/largestPairwise``, nodes up to as many, pods above.
   ///   - resolution: See ``FlowTimes/init(of:resolution:)``.
   /// - Precondition: traffic and topology have the same ranks.
-  /// - Throws: ``InputError`` for bytes that cannot be, or too many ranks for pairs.
+  /// - Throws: ``InputError`` for bytes that cannot be, or too many ranks or nodes, or kinds
+  ///   of traffic that is not uniform.
   public init(
     of traffic: TrafficMatrix, bytesPerCopy: Bytes, on fabric: FlowFabric, grain: Grain? = nil,
     resolution: Double = 1e-3
   ) throws {
     try FlowFabric.check(bytesPerCopy)
-    let isLarge = fabric.topology.rankCount > FlowFabric.largestPairwiseRanks
-    self.grain = grain ?? (isLarge ? .nodes : .pairs)
-    let flows: FlowNetwork
+    let copies = fabric.isRegular && grain ?? .kinds == .kinds ? traffic.uniformCopies : nil
+    self.grain = grain ?? (copies != nil ? .kinds : fabric.finestGrain)
+    let networks: [FlowNetwork]
     var ports = (time: Seconds.zero, name: "")
     switch self.grain {
     case .pairs:
-      flows = try fabric.pairFlows(of: traffic, bytesPerCopy: bytesPerCopy)
+      networks = [try fabric.pairFlows(of: traffic, bytesPerCopy: bytesPerCopy)]
     case .nodes:
+      try FlowFabric.check(pairsOf: fabric.topology.nodeCount, "nodes")
       let nodes = NodeTraffic(of: traffic, bytesPerCopy: bytesPerCopy, on: fabric)
-      flows = fabric.nodeFlows(of: nodes)
-      ports = fabric.busiestPort(of: traffic, bytesPerCopy: bytesPerCopy, nodes)
+      networks = [try fabric.nodeFlows(of: nodes)]
+      ports = fabric.busiestPort(
+        of: traffic, bytesPerCopy: bytesPerCopy, insideMessage: nodes.insideMessage,
+        betweenMessage: nodes.betweenMessage)
+    case .pods:
+      guard fabric.topology.nodeCount * fabric.podCount <= FlowFabric.mostPairs else {
+        throw InputError(
+          "the flows between \(fabric.topology.nodeCount) nodes and \(fabric.podCount) pods are"
+            + " too many, accepted are at most \(FlowFabric.mostPairs)")
+      }
+      let pods = PodTraffic(of: traffic, bytesPerCopy: bytesPerCopy, on: fabric)
+      let (egress, ingress) = fabric.podFlows(of: pods)
+      networks = [egress, ingress]
+      ports = fabric.busiestPort(
+        of: traffic, bytesPerCopy: bytesPerCopy, insideMessage: pods.insideMessage,
+        betweenMessage: pods.betweenMessage)
+    case .kinds:
+      guard let copies else {
+        throw InputError(
+          "kinds of pairs cannot stand for traffic that is not uniform, accepted are pairs, nodes"
+            + " and pods")
+      }
+      networks = [fabric.uniformFlows(bytes: bytesPerCopy * Double(max(0, copies)))]
     }
-    let times = FlowTimes(of: flows, resolution: resolution)
-    fillings = times.fillings
-    bound = max(times.bound, ports.time)
-    if ports.time > times.total {
+    let times = networks.map { FlowTimes(of: $0, resolution: resolution) }
+    fillings = times.reduce(0) { $0 + $1.fillings }
+    bound = max(ports.time, times.map(\.bound).max() ?? .zero)
+    let last = times.indices.max { times[$0].total < times[$1].total } ?? 0
+    if ports.time > times[last].total {
       (total, limit, limitBusy) = (ports.time, ports.name, 1)
     } else {
-      total = times.total
-      limit = times.limit.map { flows.links[$0].name }
-      limitBusy = times.limitBusy
+      total = times[last].total
+      limit = times[last].limit.map { networks[last].links[$0].name }
+      limitBusy = times[last].limitBusy
     }
   }
 
@@ -74,9 +104,15 @@ public struct FlowExchange: Sendable {
 }
 
 extension FlowFabric {
+  /// What can be followed one by one.
+  fileprivate var finestGrain: FlowExchange.Grain {
+    if topology.rankCount <= Self.largestPairwise { return .pairs }
+    return topology.nodeCount <= Self.largestPairwise ? .nodes : .pods
+  }
+
   /// The port of a rank or NIC that needs the longest for its bytes.
   func busiestPort(
-    of traffic: TrafficMatrix, bytesPerCopy: Bytes, _ sums: NodeTraffic
+    of traffic: TrafficMatrix, bytesPerCopy: Bytes, insideMessage: Bytes, betweenMessage: Bytes
   ) -> (time: Seconds, name: String) {
     let ranks = topology.rankCount
     var insideCopies = [Double](repeating: 0, count: 2 * ranks)
@@ -95,8 +131,8 @@ extension FlowFabric {
         }
       }
     }
-    let inside = network.inside.segment(ofMessage: sums.insideMessage).bandwidth
-    let between = network.between.segment(ofMessage: sums.betweenMessage).bandwidth
+    let inside = network.inside.segment(ofMessage: insideMessage).bandwidth
+    let between = network.between.segment(ofMessage: betweenMessage).bandwidth
     var busiest = (time: Seconds.zero, name: "")
     for (index, copies) in insideCopies.enumerated() where copies > 0 {
       let time = bytesPerCopy * copies / inside

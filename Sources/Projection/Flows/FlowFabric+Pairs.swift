@@ -5,24 +5,21 @@ public import CostModel
 internal import MoE
 
 extension FlowFabric {
-  /// Ranks whose pairs can be followed one by one.
-  public static let largestPairwiseRanks = 1448
+  /// Ranks or nodes whose pairs can be followed one by one: two million pairs.
+  public static let largestPairwise = 1448
+  static let mostPairs = largestPairwise * largestPairwise
 
   /// One flow per pair of different ranks with traffic, all starting together.
   ///
   /// Pairs on the same ports share a route. The segment of each of the network's levels is that of
   /// the mean message.
   /// - Precondition: traffic and topology have the same ranks.
-  /// - Throws: ``InputError`` for bytes that cannot be, or more than ``largestPairwiseRanks``.
+  /// - Throws: ``InputError`` for bytes that cannot be, or more ranks than ``largestPairwise``.
   public func pairFlows(of traffic: TrafficMatrix, bytesPerCopy: Bytes) throws -> FlowNetwork {
     let ranks = topology.rankCount
     precondition(traffic.rankCount == ranks, "\(traffic.rankCount) ranks for \(ranks)")
     try Self.check(bytesPerCopy)
-    guard ranks <= Self.largestPairwiseRanks else {
-      throw InputError(
-        "\(ranks) ranks are too many to follow every pair, accepted are at most"
-          + " \(Self.largestPairwiseRanks)")
-    }
+    try Self.check(pairsOf: ranks, "ranks")
     let messages = meanMessages(of: traffic)
     var flows = FlowNetwork()
     let links = FabricLinks(
@@ -75,6 +72,14 @@ extension FlowFabric {
       }
     }
     return (copies.inside / max(1, pairs.inside), copies.between / max(1, pairs.between))
+  }
+
+  static func check(pairsOf count: Int, _ name: String) throws {
+    guard count <= largestPairwise else {
+      throw InputError(
+        "the flows between \(count) \(name) are too many, accepted are at most \(largestPairwise)"
+          + " \(name)")
+    }
   }
 
   static func check(_ bytesPerCopy: Bytes) throws {

@@ -56,11 +56,21 @@ public struct FlowNetwork: Sendable {
   public mutating func addRoute(
     _ route: some Sequence<Int>, latency: Seconds = .zero, rateCap: BytesPerSecond = .infinity
   ) -> Int {
+    for link in route { extendRoute(link) }
+    return closeRoute(latency: latency, rateCap: rateCap)
+  }
+
+  /// Leads the route that is being added over one more link; ``closeRoute(latency:rateCap:)`` must
+  /// follow.
+  @inline(__always)
+  mutating func extendRoute(_ link: Int) {
+    if links[link].capacity.value < .infinity { routeLinks.append(Int32(link)) }
+  }
+
+  /// Adds the route over the links since the last one.
+  mutating func closeRoute(latency: Seconds, rateCap: BytesPerSecond = .infinity) -> Int {
     precondition(latency.value >= 0, "a latency of \(latency.value) s")
     precondition(rateCap.value > 0, "a rate cap of \(rateCap.value) B/s")
-    for link in route where links[link].capacity.value < .infinity {
-      routeLinks.append(Int32(link))
-    }
     routeStarts.append(Int32(routeLinks.count))
     latencies.append(latency.value)
     rateCaps.append(rateCap.value)

@@ -13,6 +13,11 @@ public struct NodeTraffic: Sendable {
     var bytes = 0.0
     var pairs = 0.0
 
+    /// What one pair carries, over all of several shares.
+    static func meanMessage(_ shares: [Share]) -> Bytes {
+      Bytes(shares.reduce(0) { $0 + $1.bytes } / max(1, shares.reduce(0) { $0 + $1.pairs }))
+    }
+
     mutating func add(_ bytes: Double) {
       self.bytes += bytes
       pairs += 1
@@ -93,17 +98,7 @@ public struct NodeTraffic: Sendable {
   }
 
   /// Mean message of a pair of ranks between nodes.
-  var betweenMessage: Bytes {
-    let bytes = straight.reduce(0) { $0 + $1.bytes } + crossing.reduce(0) { $0 + $1.bytes }
-    let pairs = straight.reduce(0) { $0 + $1.pairs } + crossing.reduce(0) { $0 + $1.pairs }
-    return Bytes(bytes / max(1, pairs))
-  }
-
+  var betweenMessage: Bytes { Share.meanMessage(straight + crossing) }
   /// Mean message of a pair of ranks inside a node.
-  var insideMessage: Bytes {
-    let (bytes, pairs) = (
-      inside.reduce(0) { $0 + $1.bytes }, inside.reduce(0) { $0 + $1.pairs }
-    )
-    return Bytes(bytes / max(1, pairs))
-  }
+  var insideMessage: Bytes { Share.meanMessage(inside) }
 }

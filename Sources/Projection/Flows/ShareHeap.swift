@@ -6,11 +6,6 @@ struct ShareHeap {
   private var links: [Int32] = []
   private var shares: [Double] = []
 
-  init(capacity: Int) {
-    links.reserveCapacity(capacity)
-    shares.reserveCapacity(capacity)
-  }
-
   /// The smallest.
   var first: (link: Int32, share: Double)? {
     links.isEmpty ? nil : (links[0], shares[0])
