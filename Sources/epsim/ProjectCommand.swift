@@ -8,6 +8,7 @@ internal import MoE
 internal import Placement
 internal import Projection
 internal import Reporting
+internal import Workloads
 
 /// Computes what steps would take on a cluster that one does not have.
 struct ProjectCommand: ParsableCommand {

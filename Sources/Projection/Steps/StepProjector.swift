@@ -52,39 +52,36 @@ public struct StepProjector {
   /// - Precondition: their leaves are those of the network.
   public mutating func step(loads layers: [LayerLoads]) -> ProjectedStep {
     recursion.begin()
-    var bindings: [String: Seconds] = [:]
-    for loads in layers {
-      recursion.advance(work(loads, gradients: false, bindings: &bindings))
-    }
+    var tally = BindingTally()
+    for loads in layers { advance(loads, gradients: false, &tally) }
     if projected.runsBackward {
-      for loads in layers.reversed() {
-        recursion.advance(work(loads, gradients: true, bindings: &bindings))
-      }
-    }
-    let busiest = (0..<topology.rankCount).max {
-      recursion.step[.expert, $0] < recursion.step[.expert, $1]
-    }
-    if let busiest, recursion.step[.expert, busiest] > .zero {
-      bindings["experts of rank \(busiest)"] = recursion.step[.expert, busiest]
+      for loads in layers.reversed() { advance(loads, gradients: true, &tally) }
     }
     return ProjectedStep(
       time: recursion.time, ranks: recursion.step,
-      bindings: bindings.map { ProjectedStep.Binding(name: $0.key, time: $0.value) }
-        .sorted { ($1.time, $0.name) < ($0.time, $1.name) })
+      bindings: tally.bindings)
   }
 
-  private mutating func work(
-    _ loads: LayerLoads, gradients: Bool, bindings: inout [String: Seconds]
-  ) -> LayerWork {
+  private mutating func advance(
+    _ loads: LayerLoads, gradients: Bool, _ tally: inout BindingTally
+  ) {
+    let work = work(loads, gradients: gradients)
+    recursion.advance(work)
+    tally.add(work.dispatch)
+    tally.add(work.combine)
+    let busiest = (0..<topology.rankCount).max {
+      work.local[.expert, $0] < work.local[.expert, $1]
+    }
+    if let busiest { tally.add(experts: work.local[.expert, busiest], rank: busiest) }
+  }
+
+  private mutating func work(_ loads: LayerLoads, gradients: Bool) -> LayerWork {
     var work = LayerWork(rankCount: topology.rankCount)
     var there = loads.dispatch
     // Gradients of results travel as results do.
     if gradients { there.bytesPerCopy = projected.combineBytes }
     work.dispatch = ports.time(of: there, hops: hops)
     work.combine = ports.time(of: loads.combine, hops: backHops)
-    for exchange in [work.dispatch, work.combine] where exchange.bindingTime > .zero {
-      bindings["\(exchange.binding)", default: .zero] += exchange.bindingTime
-    }
     work.dispatchSenders = loads.dispatchSenders
     work.combineSenders = loads.combineSenders
     work.chunks = projected.chunks
