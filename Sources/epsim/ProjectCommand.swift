@@ -8,6 +8,7 @@ internal import MoE
 internal import Placement
 internal import Projection
 internal import Reporting
+internal import Timing
 internal import Workloads
 
 /// Computes what steps would take on a cluster that one does not have.
@@ -70,6 +71,22 @@ struct ProjectCommand: ParsableCommand {
   @OptionGroup(title: "Routing and capacity") var routing: RoutingOptions
   @OptionGroup(title: "Exchange and compute") var execution: ExecutionOptions
 
+  @Option(
+    help: ArgumentHelp(
+      """
+      Write the bytes of a step between all pairs of ranks, to the experts and back: .npy or .csv. For \
+      one case on one number of ranks.
+      """, valueName: "file"))
+  var matrix: String?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Write what every rank would do when, as a trace that ui.perfetto.dev opens. For one case on one \
+      number of ranks.
+      """, valueName: "file"))
+  var timeline: String?
+
   @Flag(help: "Print a record of the projection as JSON on stdout, and nothing else there.")
   var json = false
 
@@ -86,6 +103,7 @@ struct ProjectCommand: ParsableCommand {
     if let remark { Console.note(remark) }
     if let remark = setup.modelRemark { Console.note(remark) }
     let run = try projection(setup, files: files, profile: profile)
+    try requireOnePoint(cases: cases.count, ranks: counts.count)
     var points: [ProjectedPoint] = []
     for (number, ranks) in counts.enumerated() {
       for (index, spec) in cases.enumerated() {
@@ -100,7 +118,50 @@ struct ProjectCommand: ParsableCommand {
     let report = ProjectionReport(
       points, profile: profile, model: setup.model.name, workload: workload.workload,
       layerCount: setup.layers.count, tokensPerRank: run.tokensPerRank, mode: mode.rawValue)
+    try writeDetail(of: cases[0], ranks: counts[0], run, profile: profile)
     print(json ? try report.json : report.text)
+  }
+
+  /// Checks the files of one point before anything is computed.
+  private func requireOnePoint(cases: Int, ranks: Int) throws {
+    for case (let option, let path?) in [("matrix", matrix), ("timeline", timeline)] {
+      guard cases == 1, ranks == 1 else {
+        throw InputError(
+          "--\(option) \(path) is of one case on one number of ranks, here are \(cases) and "
+            + "\(ranks)")
+      }
+      try RunSession.requireWritable(path, option: option)
+    }
+    if let matrix { _ = try ByteMatrix(rankCount: 0).encoded(forPath: matrix) }
+  }
+
+  private func writeDetail(
+    of spec: CaseSpec, ranks: Int, _ run: ProjectionRun, profile: ClusterProfile
+  ) throws {
+    guard matrix != nil || timeline != nil else { return }
+    let detail = try run.detail(spec, ranks: ranks)
+    do {
+      if let matrix {
+        try OutputFile.write(try detail.matrix.encoded(forPath: matrix), toPath: matrix)
+        if !json { Console.note("matrix: \(matrix)") }
+      }
+      if let timeline {
+        let nodes = detail.counters.topology.nodeOfRank
+        try TimelineTrace(
+          cases: [
+            .init(
+              name: "projected", layers: detail.counters.placement.layers,
+              timeline: detail.timeline, traffic: [detail.counters])
+          ], nodeOfRank: nodes, hosts: nodes.map { "\(profile.name)-\($0)" }, clocks: [],
+          clockErrorUs: 0
+        ).write(to: timeline)
+        if !json { Console.note("timeline: \(timeline)") }
+      }
+    } catch let error as InputError {
+      throw error
+    } catch {
+      throw RunFailure("the files of the projection cannot be written: \(error)")
+    }
   }
 
   private func rankCounts() throws -> [Int] {

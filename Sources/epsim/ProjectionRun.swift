@@ -7,6 +7,7 @@ internal import Kernels
 internal import MoE
 internal import Placement
 internal import Projection
+internal import Timing
 internal import Workloads
 
 /// Computes the steps of cases on one cluster profile.
@@ -64,6 +65,37 @@ struct ProjectionRun {
       loadMaxOverMean: total > 0 ? Double(largest * ranks) / Double(total) : 1, influences: [])
     point.influences = try influences(on: point.typical.time) { try steps($0) }
     return point
+  }
+
+  /// A batch of a case in detail: bytes between pairs, and stamps with their counters.
+  func detail(
+    _ spec: CaseSpec, ranks: Int
+  ) throws -> (matrix: ByteMatrix, timeline: CaseTimeline, counters: TrafficCounters) {
+    let topology = try profile.topology(ranks: ranks)
+    let placement = try self.placement(spec, topology: topology)
+    let projected = try projectedCase(spec, placement: placement, topology: topology)
+    guard projected.chunks == 1 else {
+      throw InputError("--timeline with --chunks \(projected.chunks), accepted is 1")
+    }
+    var matrix = ByteMatrix(rankCount: ranks)
+    var layers: [LayerLoads] = []
+    var counters = TrafficCounters(placement: placement, topology: topology)
+    let leaves = profile.network.leaves?.nodesPerLeaf
+    try demands(spec, placement, topology: topology, batch: 0) { demand in
+      matrix.add(demand, of: projected)
+      layers.append(LayerLoads(demand, of: projected, nodesPerLeaf: leaves))
+    }
+    if let source = try source(of: spec, tokens: tokensPerRank * ranks) {
+      let dealt = try TokenAssignment.block.ranks(
+        tokenCount: tokensPerRank * ranks, rankCount: ranks)
+      counters += WorkloadTraffic(
+        source: source, placement: placement, topology: topology, choice: spec.replicaChoice
+      ).counters(step: 0, rankOfPosition: dealt)
+    }
+    var projector = StepProjector(
+      projected, network: profile.network, ranks: try profile.ranks(on: topology, precision),
+      topology: topology)
+    return (matrix, projector.timeline(loads: layers), counters)
   }
 
   /// What each number of the profile does to the step when it is as small and as large as it may be.

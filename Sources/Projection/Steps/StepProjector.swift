@@ -17,7 +17,7 @@ public struct StepProjector {
   private let experts: [ExpertTime]
   private let shared: [ExpertTime]
   private var ports: PortModel
-  private var recursion: LayerRecursion
+  var recursion: LayerRecursion
 
   /// - Precondition: parameters of every rank of the topology.
   public init(
@@ -62,7 +62,7 @@ public struct StepProjector {
       bindings: tally.bindings)
   }
 
-  private mutating func advance(
+  mutating func advance(
     _ loads: LayerLoads, gradients: Bool, _ tally: inout BindingTally
   ) {
     let work = work(loads, gradients: gradients)
