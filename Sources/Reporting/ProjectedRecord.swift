@@ -49,6 +49,8 @@ struct ProjectedRecord: Codable {
     var bytes: Bytes
     var load: Load
     var binding: String
+    /// What lies outside of what the profile was measured on.
+    var extrapolated: [String]
     var hangsOn: [Hangs]
   }
 
@@ -116,6 +118,7 @@ extension ProjectionReport {
         insideNodes: point.insideBytes.value, offNode: point.offNodeBytes.value,
         aboveLeaves: point.leafBytes.value),
       load: .init(maxOverMean: point.loadMaxOverMean), binding: step.bindingWords,
+      extrapolated: point.outside,
       hangsOn: point.influences.prefix(10).map {
         .init(
           key: $0.value.key, value: $0.value.text, provenance: $0.value.provenance.rawValue,

@@ -35,7 +35,8 @@ public struct ProjectionReport {
     """
     \(model), \(workload), \(layerCount) \(layerCount == 1 ? "layer" : "layers"), \(mode), \
     \(tokensPerRank) tokens a rank
-    projected on \(profile.name): \(profile.about); nothing was run
+    projected on \(profile.name): \(profile.about)
+    nothing was run; numbers of the profile: \(profile.provenanceWords)
     """
   }
 
@@ -94,7 +95,7 @@ public struct ProjectionReport {
   }
 
   private var remarks: [String] {
-    let lines = crossovers + scaling + free
+    let lines = crossovers + scaling + outside + free
     return lines.isEmpty ? [] : [""] + lines
   }
 
@@ -138,6 +139,20 @@ public struct ProjectionReport {
       }
     }
     return lines
+  }
+
+  /// Where the projection leaves what was measured.
+  private var outside: [String] {
+    byRanks.compactMap { ranks, points in
+      let words = points.flatMap(\.outside).reduce(into: [String]()) {
+        if !$0.contains($1) { $0.append($1) }
+      }
+      return words.isEmpty
+        ? nil
+        : Paragraph(
+          "EXTRAPOLATED on \(ranks) ranks: " + words.joined(separator: ", "), indent: 2
+        ).text
+    }
   }
 
   private var free: [String] {

@@ -48,7 +48,8 @@ struct ProfileMeasurement {
       source: "epsim calibrate on \(Set(machine.hosts).sorted().joined(separator: ", ")), \(day), "
         + "\(environment.backend.rawValue) \(environment.backendVersion), "
         + "--transport \(grid.scheme.transport.rawValue)",
-      rankName: "\(environment.instructionSet) core", ranksPerNode: perNode, precision: type,
+      rankName: "\(environment.instructionSet) core", ranks: topology.rankCount,
+      ranksPerNode: perNode, precision: type,
       memorySize: Bytes(Double(ProcessInfo.processInfo.physicalMemory) / Double(max(1, perNode))),
       lineRate: lineRate.map { ($0, "what the option --line-rate says") })
   }

@@ -62,9 +62,22 @@ struct ProjectionRun {
       name: name, topology: topology, tokens: ranks * tokensPerRank, steps: projectedSteps,
       offNodeBytes: mean(\.offNodeBytes), insideBytes: mean(\.insideBytes),
       leafBytes: mean(\.leafBytes),
-      loadMaxOverMean: total > 0 ? Double(largest * ranks) / Double(total) : 1, influences: [])
+      loadMaxOverMean: total > 0 ? Double(largest * ranks) / Double(total) : 1,
+      outside: profile.outsideHull(
+        of: topology, messages: Self.union(loads, \.messageBytes),
+        rows: Self.union(loads, \.rowsPerExpert)), influences: [])
     point.influences = try influences(on: point.typical.time) { try steps($0) }
     return point
+  }
+
+  /// The range over all layers and batches.
+  private static func union(
+    _ loads: [[LayerLoads]], _ range: (LayerLoads) -> ClosedRange<Double>?
+  ) -> ClosedRange<Double>? {
+    loads.joined().compactMap(range).reduce(nil) { union, range in
+      guard let union else { return range }
+      return min(union.lowerBound, range.lowerBound)...max(union.upperBound, range.upperBound)
+    }
   }
 
   /// A batch of a case in detail: bytes between pairs, and stamps with their counters.

@@ -21,6 +21,7 @@ public struct ClusterFit: Sendable {
     /// Where and when it was measured, and by what.
     public var source: String
     public var rankName: String
+    public var ranks: Int
     public var ranksPerNode: Int
     public var precision: Precision
     /// Memory of a rank.
@@ -30,7 +31,7 @@ public struct ClusterFit: Sendable {
     public var lineRate: (value: BytesPerSecond, source: String)?
 
     public init(
-      name: String, about: String, source: String, rankName: String, ranksPerNode: Int,
+      name: String, about: String, source: String, rankName: String, ranks: Int, ranksPerNode: Int,
       precision: Precision, memorySize: Bytes,
       lineRate: (value: BytesPerSecond, source: String)? = nil
     ) {
@@ -38,6 +39,7 @@ public struct ClusterFit: Sendable {
       self.about = about
       self.source = source
       self.rankName = rankName
+      self.ranks = ranks
       self.ranksPerNode = ranksPerNode
       self.precision = precision
       self.memorySize = memorySize
@@ -85,9 +87,26 @@ public struct ClusterFit: Sendable {
       parts.append(Part(name: "exchange \(level.rawValue) nodes", verdict: fit.verdict))
       measured[level] = fit.measured
     }
+    Self.addHull(samples, machine, measured, to: &draft)
     profile = try ClusterProfile(draft, place: "the calibrated profile")
     self.parts = parts
     measuredMessages = measured
+  }
+
+  private static func addHull(
+    _ samples: ClusterSamples, _ machine: Machine,
+    _ messages: [ClusterSamples.Level: ClosedRange<Bytes>], to draft: inout ProfileDraft
+  ) {
+    func set(_ name: String, _ value: Double?) {
+      guard let value, value > 0 else { return }
+      draft.set(["hull", name], value, .measured, source: "calibration")
+    }
+    set("ranks", Double(machine.ranks))
+    set("nodes", Double(machine.ranks / machine.ranksPerNode))
+    set("smallest_message", messages.values.map(\.lowerBound.value).max())
+    set("largest_message", messages.values.map(\.upperBound.value).min())
+    set("fewest_rows", samples.experts.map(\.rows).min())
+    set("most_rows", samples.experts.map(\.rows).max())
   }
 
   private static func add(

@@ -38,7 +38,14 @@ enum ProfileSchema {
     need("ranks_per_node", .value(.ranks)), may("domain", .value(.ranks)),
     need("rank", .fields(rank)), may("other_ranks", .byName(.fields(rank))),
     may("groups", .byName(.fields(group))), need("network", .fields(network)),
-    may("sources", .byName(.text)),
+    may("hull", .fields(hull)), may("sources", .byName(.text)),
+  ]
+
+  /// What a measured profile was measured on.
+  private static let hull: [Field] = [
+    may("ranks", .value(.ranks)), may("nodes", .value(.nodes)),
+    may("smallest_message", .value(.size)), may("largest_message", .value(.size)),
+    may("fewest_rows", .value(.rows)), may("most_rows", .value(.rows)),
   ]
 
   static let rank: [Field] = [

@@ -66,9 +66,34 @@ public struct LayerLoads: Sendable {
   /// Bytes that pass the links above leaves, to the experts and back; none without leaves.
   public var leafBytes: Bytes { sum(\.leafEgress) }
 
-  private func sum(_ side: KeyPath<PortLoads, PortLoads.Side>) -> Bytes {
-    [dispatch, combine].reduce(.zero) { total, loads in
-      loads[keyPath: side].copies.indices.reduce(total) { $0 + loads.bytes(side, at: $1) }
+  /// Mean bytes of the messages of each exchange, the smallest and the largest; nil without any.
+  public var messageBytes: ClosedRange<Double>? {
+    let sizes = [dispatch, combine].flatMap { loads in
+      [\PortLoads.insideEgress, \PortLoads.betweenEgress].compactMap { side in
+        let messages = loads[keyPath: side].messages.reduce(0, +)
+        return messages > 0 ? bytes(loads, side).value / messages : nil
+      }
     }
+    return sizes.min().map { $0...sizes.max()! }
+  }
+
+  /// Rows per active expert of a rank, the fewest and the most; nil without any.
+  public var rowsPerExpert: ClosedRange<Double>? {
+    let means = received.indices.compactMap { rank -> Double? in
+      let slots = rowsPerSlot[slotOffsets[rank]..<slotOffsets[rank + 1]]
+      let active = slots.count { $0 > 0 }
+      return active > 0 ? Double(received[rank]) / Double(active) : nil
+    }
+    return means.min().map { $0...means.max()! }
+  }
+
+  private func bytes(
+    _ loads: PortLoads, _ side: KeyPath<PortLoads, PortLoads.Side>
+  ) -> Bytes {
+    loads[keyPath: side].copies.indices.reduce(.zero) { $0 + loads.bytes(side, at: $1) }
+  }
+
+  private func sum(_ side: KeyPath<PortLoads, PortLoads.Side>) -> Bytes {
+    bytes(dispatch, side) + bytes(combine, side)
   }
 }

@@ -18,13 +18,15 @@ public struct ProjectedPoint: Sendable {
   public var leafBytes: Bytes
   /// Largest over mean rows of a rank, over the layers: sum of the largest over sum of the means.
   public var loadMaxOverMean: Double
+  /// What lies outside of what the profile was measured on, in words.
+  public var outside: [String]
   /// What a change of each number of the profile changes; the strongest first.
   public var influences: [Influence]
 
   public init(
     name: String, topology: Topology, tokens: Int, steps: [ProjectedStep],
     offNodeBytes: Bytes, insideBytes: Bytes, leafBytes: Bytes, loadMaxOverMean: Double,
-    influences: [Influence]
+    outside: [String], influences: [Influence]
   ) {
     self.name = name
     self.topology = topology
@@ -34,6 +36,7 @@ public struct ProjectedPoint: Sendable {
     self.insideBytes = insideBytes
     self.leafBytes = leafBytes
     self.loadMaxOverMean = loadMaxOverMean
+    self.outside = outside
     self.influences = influences
   }
 
