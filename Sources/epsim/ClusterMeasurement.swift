@@ -76,8 +76,8 @@ struct ClusterMeasurement {
       samples.copies.append(
         ClusterSamples.Amount(
           amount: CopiedBytes(
-            hidden: run.hidden, tokens: run.tokensPerRank[size], sentRows: assignments,
-            receivedRows: rows,
+            hidden: run.hidden, tokens: run.tokensPerRank[size], packedRows: assignments,
+            groupedRows: rows, returnedRows: rows, reducedRows: assignments,
             wireBytes: Double(runCase.exchange.wire.rowBytes(length: run.hidden)),
             elementBytes: Double(configuration.elementType.byteCount),
             combineBytes: Double(run.hidden * runCase.exchange.combineWire.byteCount)
