@@ -67,7 +67,9 @@ struct ClusterMeasurement {
         samples.experts.append(
           ClusterSamples.Experts(
             count: min(slots, Double(rows)), rows: max(1, Double(rows) / slots),
-            work: Flops(2 * Double(configuration.model.expertParameterCount)),
+            widths: ExpertWidths(
+              configuration.model, bytesPerWeight: Double(configuration.elementType.byteCount),
+              bytesPerActivation: Double(configuration.elementType.byteCount)),
             time: parts.phase(.expert)))
       }
       let assignments = run.tokensPerRank[size] * run.topK
