@@ -44,8 +44,7 @@ extension CalibrateCommand {
         grid: grid, machine: machine, context: context, name: Self.profileName(path),
         lineRate: try lineRate.map { try ClusterProfile.bandwidth($0, option: "line-rate") })
     }
-    let fit = try comm.agree(classify: Launch.exitCode) { try measurement.fit(on: comm) }
-    guard let fit else { return }
+    guard let fit = try measurement.fit(on: comm) else { return }
     do {
       try OutputFile.write(Array(fit.profile.yaml.utf8), toPath: path)
     } catch {

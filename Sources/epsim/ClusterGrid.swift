@@ -59,8 +59,9 @@ struct ClusterGrid {
     (hiddens, exchangedTokens, expertRows) = ([512], [1, 16, 64], [1, 16, 64])
   }
 
-  /// The levels at which ranks have others to exchange rows with.
+  /// The levels at which ranks have others to exchange rows with; a rank alone copies its own.
   private var scopes: [ScopedRouting.Scope] {
+    guard topology.rankCount > 1 else { return [.everywhere] }
     let sharesNodes = topology.rankCount > topology.nodeCount
     return (sharesNodes ? [.inside] : []) + (topology.nodeCount > 1 ? [.between] : [])
   }

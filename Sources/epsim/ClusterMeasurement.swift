@@ -67,7 +67,9 @@ struct ClusterMeasurement {
         samples.experts.append(
           ClusterSamples.Experts(
             count: min(slots, Double(rows)), rows: max(1, Double(rows) / slots),
-            work: Flops(2 * Double(configuration.model.expertParameterCount)),
+            widths: ExpertWidths(
+              configuration.model, bytesPerWeight: Double(configuration.elementType.byteCount),
+              bytesPerActivation: Double(configuration.elementType.byteCount)),
             time: parts.phase(.expert)))
       }
       let assignments = run.tokensPerRank[size] * run.topK
@@ -76,8 +78,8 @@ struct ClusterMeasurement {
       samples.copies.append(
         ClusterSamples.Amount(
           amount: CopiedBytes(
-            hidden: run.hidden, tokens: run.tokensPerRank[size], sentRows: assignments,
-            receivedRows: rows,
+            hidden: run.hidden, tokens: run.tokensPerRank[size], packedRows: assignments,
+            groupedRows: rows, returnedRows: rows, reducedRows: assignments,
             wireBytes: Double(runCase.exchange.wire.rowBytes(length: run.hidden)),
             elementBytes: Double(configuration.elementType.byteCount),
             combineBytes: Double(run.hidden * runCase.exchange.combineWire.byteCount)

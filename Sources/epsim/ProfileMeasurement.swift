@@ -30,8 +30,10 @@ struct ProfileMeasurement {
       let elapsed = Int(Date().timeIntervalSince(start).rounded(.up))
       Console.replaceLine("measurement \(done + 1) of \(count), \(elapsed) s so far")
     }
-    guard let samples else { return nil }
-    return try ClusterFit(samples, of: described)
+    // Only rank 0 has samples to fit to; the others must not go on without it.
+    return try comm.agree(classify: Launch.exitCode) {
+      try samples.map { try ClusterFit($0, of: described) }
+    }
   }
 
   private var described: ClusterFit.Machine {

@@ -49,10 +49,26 @@ struct SessionPrediction {
     }
   }
 
+  /// Refuses a profile that cannot stand for the ranks of the session. Local.
+  ///
+  /// - Throws: ``InputError`` for more ranks on a node than the profile has, for nodes without links
+  ///   between them, and for a precision that it has no peak for.
+  func requireFit(_ profile: ClusterProfile) throws {
+    let topology = session.configuration.topology
+    let largest = (0..<topology.nodeCount).map { node in
+      topology.nodeOfRank.count { $0 == node }
+    }.max()!
+    _ = try profile.topology(ranks: largest * topology.nodeCount, nodes: topology.nodeCount)
+    _ = try profile.ranks(on: topology, precision)
+  }
+
+  private var precision: Precision {
+    session.configuration.elementType == .bf16 ? .bf16 : .f32
+  }
+
   /// Predictions beside what was measured, one of each case. Local.
   func rows(by profile: ClusterProfile, measured record: RunRecord) throws -> [ValidatedCase] {
     let topology = session.configuration.topology
-    let precision: Precision = session.configuration.elementType == .bf16 ? .bf16 : .f32
     let ranks = try profile.ranks(on: topology, precision)
     return zip(cases, record.cases).map { entry, measured in
       var projector = StepProjector(

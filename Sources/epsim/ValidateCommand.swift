@@ -59,6 +59,10 @@ struct ValidateCommand: DistributedCommand {
       try SessionPrediction(session)
     }
     let profile = try profile(of: session, on: comm)
+    // Before the run: what is found after it is found too late.
+    try comm.agree(classify: Launch.exitCode) {
+      if let profile { try prediction.requireFit(profile) }
+    }
     guard let record = try session.run(on: comm), let profile else { return }
     let rows = try prediction.rows(by: profile, measured: record)
     let report = ValidationReport(rows, profile: profile, record: record)

@@ -76,7 +76,10 @@ public struct ClusterFit: Sendable {
         verdict: Self.fitAmounts(samples.plans, into: &draft, isRate: false)))
     var measured: [ClusterSamples.Level: ClosedRange<Bytes>] = [:]
     for level in ClusterSamples.Level.allCases {
-      let rows = samples.exchanges.filter { $0.level == level && $0.messages > 0 }
+      // Clocks of several machines may put an end before its beginning.
+      let rows = samples.exchanges.filter {
+        $0.level == level && $0.messages > 0 && $0.time > .zero
+      }
       guard !rows.isEmpty else { continue }
       let fit = try LinkFit(
         rows.map {
@@ -88,6 +91,9 @@ public struct ClusterFit: Sendable {
       measured[level] = fit.measured
     }
     Self.addHull(samples, machine, measured, to: &draft)
+    if measured.isEmpty {
+      draft.set(["network", "fixed"], 0, .assumed, source: "ranks that exchanged nothing")
+    }
     profile = try ClusterProfile(draft, place: "the calibrated profile")
     self.parts = parts
     measuredMessages = measured
@@ -137,7 +143,9 @@ public struct ClusterFit: Sendable {
     _ samples: [ClusterSamples.Amount], into draft: inout ProfileDraft, isRate: Bool
   ) -> FitVerdict {
     // Of few bytes and assignments the start of a phase is most: the larger half tells the slope.
-    let sorted = samples.filter { $0.amount > 0 }.sorted { $0.amount < $1.amount }
+    let sorted = samples.filter { $0.amount > 0 && $0.time > .zero }.sorted {
+      $0.amount < $1.amount
+    }
     let costs = sorted.dropFirst(sorted.count / 2).map { $0.time.value / $0.amount }.sorted()
     guard !costs.isEmpty else { return FitVerdict(errors: [], bound: LinkFit.acceptedError) }
     let cost = costs[costs.count / 2]
@@ -153,31 +161,44 @@ public struct ClusterFit: Sendable {
     return FitVerdict(errors: costs.map { cost / $0 - 1 }, bound: 0.5)
   }
 
+  /// Of the fourth power of a time, what products must take at least for it to tell their rate.
+  private static let leastProductShare = 0.2
+
   private static func fitExperts(
     _ samples: [ClusterSamples.Experts], _ machine: Machine, into draft: inout ProfileDraft
   ) -> FitVerdict {
-    let samples = samples.sorted { $0.rows < $1.rows }
+    draft.setText(["rank", "name"], machine.rankName)
+    draft.setText(["rank", "kind"], "cpu")
+    draft.set(
+      ["rank", "memory", "size"], machine.memorySize.value, .measured, source: "calibration")
+    let samples = samples.filter { $0.time > .zero }
+      .sorted { ($0.rows, $0.count) < ($1.rows, $1.count) }
+    guard !samples.isEmpty else { return assumeExperts(machine, into: &draft) }
     func read(_ sample: ClusterSamples.Experts) -> Double {
-      // A multiply-add per weight and row.
-      sample.count * sample.work.value / 2 * machine.precision.bytes
+      let bytes = sample.widths.bytesPerExpert + sample.widths.bytesPerRow * sample.rows
+      return sample.count * bytes.value
     }
     let bandwidth = samples.map { read($0) / $0.time.value }.max() ?? 1
     var rates: [(rows: Double, rate: Double)] = []
     for sample in samples {
       let (time, reading) = (sample.time.value, read(sample) / bandwidth)
-      // The rest of the smooth maximum of ExpertTime; where memory takes all, nothing is known.
-      let left = time * time * time * time - reading * reading * reading * reading
-      guard left > 0.2 * time * time * time * time else { continue }
+      let whole = time * time * time * time
+      // The rest of the smooth maximum of ExpertTime; where memory takes all, nothing is known but
+      // that products take no more.
+      let left = whole - reading * reading * reading * reading
+      let least = leastProductShare * whole
+      guard left > least || rates.isEmpty && sample.rows == samples.last?.rows else { continue }
+      // Of equal rows in fewer experts the fixed costs are a larger part.
+      if rates.last?.rows == sample.rows { rates.removeLast() }
       rates.append(
         (
           sample.rows,
-          sample.count * sample.rows * sample.work.value / left.squareRoot().squareRoot()
+          sample.count * sample.rows * sample.widths.workPerRow.value
+            / max(left, least).squareRoot().squareRoot()
         )
       )
     }
     let peak = rates.map(\.rate).max() ?? 1
-    draft.setText(["rank", "name"], machine.rankName)
-    draft.setText(["rank", "kind"], "cpu")
     draft.set(
       ["rank", "peak", machine.precision.rawValue], peak, .measured, source: "calibration")
     for rate in rates {
@@ -187,26 +208,32 @@ public struct ClusterFit: Sendable {
     }
     draft.set(
       ["rank", "memory", "bandwidth"], bandwidth, .measured, source: "calibration")
-    draft.set(
-      ["rank", "memory", "size"], machine.memorySize.value, .measured, source: "calibration")
     return judgeExperts(
-      samples, machine, bandwidth: bandwidth, rates: rates.map { ($0.rows, min(peak, $0.rate)) })
+      samples, bandwidth: bandwidth, rates: rates.map { ($0.rows, min(peak, $0.rate)) })
+  }
+
+  /// A profile must tell a rate: one that nobody takes for measured.
+  private static func assumeExperts(
+    _ machine: Machine, into draft: inout ProfileDraft
+  ) -> FitVerdict {
+    let source = "a stand-in: no experts were measured"
+    draft.set(["rank", "peak", machine.precision.rawValue], 1e9, .assumed, source: source)
+    draft.set(
+      ["rank", "efficiency", ProfileDraft.rowsKey(1)], 1, .assumed, source: source)
+    draft.set(["rank", "memory", "bandwidth"], 1e9, .assumed, source: source)
+    return FitVerdict(errors: [], bound: LinkFit.acceptedError)
   }
 
   /// How far the roofline is from every sample.
   private static func judgeExperts(
-    _ samples: [ClusterSamples.Experts], _ machine: Machine, bandwidth: Double,
+    _ samples: [ClusterSamples.Experts], bandwidth: Double,
     rates: [(rows: Double, rate: Double)]
   ) -> FitVerdict {
     let rank = RankParameters(
       efficiencies: rates.map { .init(rows: $0.rows, rate: FlopsPerSecond($0.rate)) },
       memory: BytesPerSecond(bandwidth))
     let errors = samples.map { sample in
-      // An expert of one matrix with as many weights.
-      let widths = ExpertWidths(
-        hiddenSize: 1, ffnSize: Int(sample.work.value / 2), matrixCount: 1,
-        bytesPerWeight: machine.precision.bytes, bytesPerActivation: 0)
-      let time = ExpertTime(rank, widths).time(
+      let time = ExpertTime(rank, sample.widths).time(
         rows: sample.count * sample.rows, active: sample.count)
       return time / sample.time - 1
     }

@@ -36,14 +36,13 @@ public struct ClusterSamples: Sendable {
   public struct Experts: Sendable {
     public var count: Double
     public var rows: Double
-    /// Of one row in one expert.
-    public var work: Flops
+    public var widths: ExpertWidths
     public var time: Seconds
 
-    public init(count: Double, rows: Double, work: Flops, time: Seconds) {
+    public init(count: Double, rows: Double, widths: ExpertWidths, time: Seconds) {
       self.count = count
       self.rows = rows
-      self.work = work
+      self.widths = widths
       self.time = time
     }
   }

@@ -12,10 +12,10 @@ public struct LayerLoads: Sendable {
   let combine: PortLoads
   let dispatchSenders: Senders
   let combineSenders: Senders
-  /// [R] tokens, assignments of them, assignments that stay, rows at the experts.
+  let copied: CopiedRows
+  /// [R] tokens, assignments of them, rows at the experts.
   let tokens: [Int]
   let sent: [Int]
-  let own: [Int]
   let received: [Int]
   /// [R + 1] first slot of each rank, and P.
   let slotOffsets: [Int]
@@ -51,9 +51,9 @@ public struct LayerLoads: Sendable {
     } else {
       (dispatchSenders, combineSenders) = (.everyone, .everyone)
     }
+    copied = CopiedRows(traffic, dedup: projected.dedup, combine: projected.combine)
     tokens = demand.tokensPerRank
     sent = traffic.raw.rowSums
-    own = (0..<topology.rankCount).map { traffic.raw[$0, $0] }
     slotOffsets = demand.slotOffsets
     rowsPerSlot = demand.rowsPerSlot
     received = (0..<topology.rankCount).map { demand.rows(of: $0).reduce(0, +) }

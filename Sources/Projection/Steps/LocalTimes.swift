@@ -25,9 +25,11 @@ struct LocalTimes {
   ) {
     let (tokens, sent, received) = (loads.tokens[rank], loads.sent[rank], loads.received[rank])
     let slots = loads.rowsPerSlot[loads.slotOffsets[rank]..<loads.slotOffsets[rank + 1]]
+    let rows = loads.copied
     let hidden = Double(projected.model.hiddenSize)
     let copied = CopiedBytes(
-      hidden: projected.model.hiddenSize, tokens: tokens, sentRows: sent, receivedRows: received,
+      hidden: projected.model.hiddenSize, tokens: tokens, packedRows: rows.packed[rank],
+      groupedRows: received, returnedRows: rows.returned[rank], reducedRows: rows.reduced[rank],
       wireBytes: projected.dispatchBytes.value, elementBytes: projected.elementBytes,
       combineBytes: projected.combineBytes.value)
     // The norm reads and writes every row.
@@ -39,10 +41,8 @@ struct LocalTimes {
     work.local[.group, rank] = parameters.copyTime(Bytes(copied.group))
     work.local[.ungroup, rank] = parameters.copyTime(Bytes(copied.ungroup))
     work.local[.reduce, rank] = parameters.copyTime(Bytes(copied.reduce))
-    let own = Double(loads.own[rank])
-    work.dispatch.add(
-      parameters.copyTime(projected.dispatchBytes * (2 * own)), ofRank: rank)
-    work.combine.add(parameters.copyTime(projected.combineBytes * (2 * own)), ofRank: rank)
+    work.dispatch.add(parameters.copyTime(Bytes(dispatched(rank))), ofRank: rank)
+    work.combine.add(parameters.copyTime(Bytes(combined(rank))), ofRank: rank)
     switch projected.compute {
     case .real:
       let factor = products * (projected.slowdowns[rank] ?? 1)
@@ -60,5 +60,23 @@ struct LocalTimes {
       work.local[.expert, rank] = parameters.copyTime(
         Bytes((projected.elementBytes + 4) * hidden * Double(received)))
     }
+  }
+
+  /// Bytes that a rank reads and writes in dispatch besides what MPI moves.
+  private func dispatched(_ rank: Int) -> Double {
+    let (wire, rows) = (projected.dispatchBytes.value, loads.copied)
+    return 2 * wire * Double(rows.own[rank] + rows.passedOn[rank])
+      + (4 * Double(projected.model.hiddenSize) + wire) * Double(rows.encoded[rank])
+  }
+
+  /// The same of combine: with sums per node, results of the node are added up to those that were
+  /// taken in.
+  private func combined(_ rank: Int) -> Double {
+    let rows = loads.copied
+    var results = 2 * rows.ownResults[rank]
+    if projected.combine == .preReduced, projected.dedup == .node {
+      results += 2 * rows.own[rank] + rows.passedOn[rank] + rows.taken[rank]
+    }
+    return projected.combineBytes.value * Double(results)
   }
 }

@@ -19,9 +19,10 @@ public struct ProjectedStep: Sendable {
     public var time: Seconds
   }
 
-  /// Parts of the step, mean over ranks; with the rest they add up to 1.
+  /// Parts of the step, mean over ranks; with the rest they add up to 1. Nothing has parts, and
+  /// neither has a step without end.
   public var shares: (expert: Double, transfer: Double, wait: Double, rest: Double) {
-    guard time > .zero else { return (0, 0, 0, 0) }
+    guard time > .zero, time < .infinity else { return (0, 0, 0, 0) }
     func share(_ phases: RankPhase...) -> Double {
       phases.reduce(0) { $0 + ranks.mean($1) / time }
     }
@@ -34,6 +35,7 @@ public struct ProjectedStep: Sendable {
   /// The largest limit in words: `NIC egress of node 3, 71 % of the step`.
   public var bindingWords: String {
     guard let first = bindings.first, time > .zero else { return "nothing" }
+    guard time < .infinity else { return "\(first.name), without end" }
     return "\(first.name), \(Int((100 * (first.time / time)).rounded())) % of the step"
   }
 }
