@@ -68,7 +68,9 @@ extension CalibrateCommand {
       ("steps", steps.map(String.init)),
     ].first { $0.1 != nil }
     guard !json, given == nil else {
-      throw InputError("--\(given?.0 ?? "json") has no effect without --exchange")
+      throw InputError(
+        "--\(given?.0 ?? "json") has no effect without --exchange\(given == nil ? " or --from" : "")"
+      )
     }
   }
 

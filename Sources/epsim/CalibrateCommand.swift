@@ -15,7 +15,8 @@ internal import Workloads
 struct CalibrateCommand: DistributedCommand {
   static let configuration = CommandConfiguration(
     commandName: "calibrate",
-    abstract: "Measure this machine: a profile to project by, or every way to exchange rows.",
+    abstract:
+      "Measure this machine, or fit a table: profiles to project by, ways to exchange rows.",
     discussion: """
       Without --exchange it writes the profile of a cluster: start-up time and bandwidth
       inside a node and between nodes by size of message, the rate of experts by rows,
@@ -37,12 +38,25 @@ struct CalibrateCommand: DistributedCommand {
       The sizes of one model:
         scripts/launch -n 4 -- .build/release/epsim calibrate --exchange \\
           --hidden 2048 --top-k 6 --tokens-per-rank 64,256,1024
+      A table of your own:
+        epsim calibrate --from times.csv --line-rate '25 Gbit/s' --output link.yaml
       """)
 
   @Flag(help: "Measure every way to exchange rows between ranks, and write a table of them.")
   var exchange = false
 
-  @Option(help: "The file that is written. Default: cluster.yaml; with --exchange exchange.json.")
+  @Option(
+    help: """
+      A CSV file to fit instead of measuring: columns bytes (of a message), us (of all messages), \
+      peers (how many messages follow one another, 1 where the column is absent).
+      """)
+  var from: String?
+
+  @Option(
+    help: """
+      The file that is written. Default: cluster.yaml; with --exchange exchange.json; with --from \
+      none, it takes the links of a profile.
+      """)
   var output: String?
 
   @Option(help: "Whose experts a profile measures: a preset, or the path of a file.")
@@ -78,13 +92,14 @@ struct CalibrateCommand: DistributedCommand {
   @Option(help: "Format of the rows to the experts: f32, bf16. Default: bf16 where supported.")
   var dtype: String?
 
-  @Option(parsing: .unconditional, help: "Seed of the workloads.")
+  @Option(parsing: .unconditional, help: "Seed of the workloads; with --from of the intervals.")
   var seed: UInt64 = 1
 
-  @Flag(help: "Print the table as JSON on stdout, and nothing else there.")
+  @Flag(help: "With --exchange or --from: print JSON on stdout, and nothing else there.")
   var json = false
 
   func run(arguments: [String], on comm: borrowing Communicator) throws {
+    if let from { return try fitTable(from, on: comm) }
     guard exchange else { return try measureProfile(on: comm) }
     guard comm.size > 1 else {
       throw InputError(

@@ -13,7 +13,8 @@ internal import Yams
 enum ConfigFile {
   private static let option = "--config"
   private static let flags: Set = [
-    "add-launch", "check", "exchange", "json", "losses", "quick", "resume",
+    "add-launch", "check", "exchange", "json", "losses", "published", "quick",
+    "resume",
   ]
   /// Words of the command line that would end it before the command runs.
   private static let refused: Set = [

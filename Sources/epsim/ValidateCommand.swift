@@ -23,6 +23,9 @@ struct ValidateCommand: DistributedCommand {
       compare. Errors are given per step and per phase, for the order of the cases,
       and for what choosing the predicted best would have cost.
 
+      --published runs nothing: it fits the models of links, kernels and experts to
+      some rows of published tables (timings/) and predicts the others.
+
       Examples:
         scripts/launch -n 2 -- .build/release/epsim validate \\
           --config examples/placement.yaml
@@ -31,6 +34,8 @@ struct ValidateCommand: DistributedCommand {
       Many ranks on few cores, experts stood in for:
         scripts/launch -n 8 -- .build/release/epsim validate --workload zipf:1.2 \\
           --compute emulated --expert-rate 20G --placement contiguous,lpt
+      Timings of GPU clusters:
+        epsim validate --published
       """)
 
   @OptionGroup(title: "Model and workload") var workload: WorkloadOptions
@@ -49,7 +54,11 @@ struct ValidateCommand: DistributedCommand {
   @Flag(help: "Measure few sizes only where the ranks are measured.")
   var quick = false
 
+  @Flag(help: "Predict published tables instead of running anything.")
+  var published = false
+
   func run(arguments: [String], on comm: borrowing Communicator) throws {
+    if published { return try printPublished(arguments: arguments, on: comm) }
     let (cases, remark) = try CaseSpec.all(cases, routing, execution)
     let session = try RunSession(
       workload: workload, cases: cases, exchangeTable: execution.exchangeTable, run: run,

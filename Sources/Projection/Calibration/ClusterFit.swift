@@ -86,7 +86,7 @@ public struct ClusterFit: Sendable {
           LinkFit.Row(size: $0.bytes / $0.messages, messages: $0.messages, time: $0.time)
         }, name: "exchanges \(level.rawValue) nodes",
         lineRate: level == .between ? machine.lineRate?.value ?? .infinity : .infinity)
-      Self.add(fit, level, machine, to: &draft)
+      try Self.add(fit, level, machine, to: &draft)
       parts.append(Part(name: "exchange \(level.rawValue) nodes", verdict: fit.verdict))
       measured[level] = fit.measured
     }
@@ -117,26 +117,13 @@ public struct ClusterFit: Sendable {
 
   private static func add(
     _ fit: LinkFit, _ level: ClusterSamples.Level, _ machine: Machine, to draft: inout ProfileDraft
-  ) {
+  ) throws {
     let path = ["network", level.rawValue]
     draft.setText(path + ["kind"], level == .inside ? "MPI inside a node" : "MPI between nodes")
     if level == .between, let line = machine.lineRate {
       draft.set(path + ["line_rate"], line.value.value, .assumed, source: line.source)
     }
-    for segment in fit.segments {
-      let key = path + ["segments", ProfileDraft.sizeKey(segment.from)]
-      draft.set(
-        key + ["latency"], segment.latency.value, .measured, source: "calibration",
-        interval: segment.latencyInterval.lowerBound
-          .value...segment.latencyInterval.upperBound.value)
-      // Times that do not grow with bytes: a rate above all others.
-      let rate = min(segment.bandwidth.value, 1e15)
-      draft.set(
-        key + ["bandwidth"], rate, .measured, source: "calibration",
-        interval: min(
-          rate, segment.bandwidthInterval.lowerBound.value)...min(
-            1e15, segment.bandwidthInterval.upperBound.value))
-    }
+    try draft.set(fit, of: level, .measured, source: "calibration")
   }
 
   private static func fitAmounts(
