@@ -36,13 +36,19 @@ extension CalibrateCommand {
       let shape = try ModelDocument(text: files.text(model), name: model).model
       try shape.requireExperts()
       let transport = try CaseSpec.value(Transport.self, transport, "transport")
+      try CaseProjection.requireProjectable(transport)
       var grid = ClusterGrid(
         model: shape, topology: machine.topology, elementType: type,
         scheme: ExchangeScheme(transport: transport, wire: WireFormat(type)), seed: seed)
       if quick { grid.makeQuick() }
+      let rate = try lineRate.map { try ClusterProfile.bandwidth($0, option: "line-rate") }
+      if let lineRate, machine.topology.nodeCount == 1 {
+        throw InputError(
+          "--line-rate \(lineRate) has no effect on 1 node, it bounds what travels between nodes")
+      }
       return ProfileMeasurement(
         grid: grid, machine: machine, context: context, name: Self.profileName(path),
-        lineRate: try lineRate.map { try ClusterProfile.bandwidth($0, option: "line-rate") })
+        lineRate: rate)
     }
     guard let fit = try measurement.fit(on: comm) else { return }
     do {

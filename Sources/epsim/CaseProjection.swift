@@ -43,15 +43,20 @@ struct CaseProjection {
     if let text = spec.automatic.text {
       throw InputError("\(text) cannot be projected, accepted is a named way to exchange rows")
     }
-    guard spec.transport != .padded, spec.transport != .allGather else {
-      throw InputError(
-        "--transport \(spec.transport.rawValue) cannot be projected, accepted are alltoallv, p2p "
-          + "and shm+...")
-    }
+    try Self.requireProjectable(spec.transport)
     if spec.disturbance.jitterMicroseconds > 0 {
       throw InputError(
         "--jitter \(spec.disturbance.jitterMicroseconds) cannot be projected, accepted are --delay "
           + "and --slow")
+    }
+  }
+
+  /// Refuses a transport that moves other rows than those that tokens ask for.
+  static func requireProjectable(_ transport: Transport) throws {
+    guard transport != .padded, transport != .allGather else {
+      throw InputError(
+        "--transport \(transport.rawValue) cannot be projected, accepted are alltoallv, p2p and "
+          + "shm+...")
     }
   }
 

@@ -44,8 +44,8 @@ struct ProfileMeasurement {
     let day = ISO8601DateFormatter().string(from: Date()).prefix(10)
     return ClusterFit.Machine(
       name: name,
-      about: "\(topology.rankCount) ranks on \(topology.nodeCount) "
-        + "\(topology.nodeCount == 1 ? "node" : "nodes") of epsim, experts as wide as those of "
+      about: "\(Self.count(topology.rankCount, "rank")) on "
+        + "\(Self.count(topology.nodeCount, "node")) of epsim, experts as wide as those of "
         + grid.model.name,
       source: "epsim calibrate on \(Set(machine.hosts).sorted().joined(separator: ", ")), \(day), "
         + "\(environment.backend.rawValue) \(environment.backendVersion), "
@@ -54,5 +54,9 @@ struct ProfileMeasurement {
       ranksPerNode: perNode, precision: type,
       memorySize: Bytes(Double(ProcessInfo.processInfo.physicalMemory) / Double(max(1, perNode))),
       lineRate: lineRate.map { ($0, "what the option --line-rate says") })
+  }
+
+  private static func count(_ number: Int, _ what: String) -> String {
+    "\(number) \(what)\(number == 1 ? "" : "s")"
   }
 }
