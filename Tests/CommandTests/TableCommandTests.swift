@@ -188,6 +188,25 @@ struct TableCommandTests {
     }
   }
 
+  @Test(
+    "the tables of the documents are what the command prints",
+    arguments: [
+      ("docs/projection.md", "## Predicted against published"), ("README.md", "## Calibrated"),
+    ])
+  func documents(page: String, heading: String) throws {
+    let text = try String(
+      contentsOf: Command.repository.appending(path: page), encoding: .utf8)
+    let start = try #require(text.range(of: heading)).upperBound
+    let end = text.range(of: "\n## ", range: start..<text.endIndex)?.lowerBound ?? text.endIndex
+    let shown = text[start..<end].components(separatedBy: "```").enumerated()
+      .filter { !$0.offset.isMultiple(of: 2) }
+      .flatMap { $0.element.split(separator: "\n") }
+    #expect(shown.count > 5)
+    let printed = Set(
+      try Tool.run("validate", "--published").output.split(separator: "\n"))
+    for line in shown { #expect(printed.contains(line), "\(page): \(line)") }
+  }
+
   @Test("published tables take no other options")
   func publishedRefusals() throws {
     for options in [["--workload", "zipf"], ["--quick"], ["--cluster", "h800"], ["--steps=3"]] {
