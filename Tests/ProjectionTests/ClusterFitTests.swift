@@ -17,7 +17,8 @@ import Testing
   ) -> ClusterFit.Machine {
     ClusterFit.Machine(
       name: "made-up", about: "a machine of numbers", source: "nobody's measurement",
-      rankName: "a core", ranksPerNode: ranksPerNode, precision: .bf16, memorySize: Bytes(8e9),
+      rankName: "a core", ranks: ranksPerNode, ranksPerNode: ranksPerNode, precision: .bf16,
+      memorySize: Bytes(8e9),
       lineRate: lineRate.map { ($0, "a data sheet of nobody") })
   }
 
@@ -198,7 +199,10 @@ import Testing
     #expect(fit.parts[0].verdict.rowCount == 0)
     // Nothing at all was measured: a rank alone whose experts sleep.
     let empty = try ClusterFit(ClusterSamples(), of: Self.machine(ranksPerNode: 1))
-    #expect(empty.profile.values.filter { $0.provenance == .measured }.count == 2)
+    // Ranks, nodes and memory are counted, not timed.
+    #expect(
+      empty.profile.values.filter { $0.provenance == .measured }.map(\.key).sorted()
+        == ["hull.nodes", "hull.ranks", "rank.memory.size", "ranks_per_node"])
   }
 
   /// Clocks of several machines may put an end before its beginning: such a time says nothing.
