@@ -25,7 +25,7 @@ public struct RankParameters: Sendable, Hashable {
   public var fixed: Seconds
   /// Each active expert.
   public var perExpert: Seconds
-  /// Rows that are gathered, scattered or summed: bytes read, of one copy.
+  /// Rows that are gathered, scattered or summed: bytes read and written.
   public var copies: BytesPerSecond
   /// Planning, each assignment.
   public var perAssignment: Seconds
