@@ -39,18 +39,18 @@ public struct ValidationReport {
 
   public var text: String {
     var table = TextTable([
-      ("case", .left), ("", .left), ("predicted", .right), ("measured", .right),
+      ("case, phase", .left), ("predicted", .right), ("measured", .right),
       ("95 % interval", .right), ("error", .right),
     ])
     for entry in cases {
       table.add([
-        entry.name, "step", Self.time(entry.step.predictedUs), Self.time(entry.step.measuredUs),
+        entry.name, Self.time(entry.step.predictedUs), Self.time(entry.step.measuredUs),
         entry.measuredCi95.map { "\(Self.time($0[0])) to \(Self.time($0[1]))" } ?? "",
         Self.percent(entry.step.error),
       ])
       for phase in entry.judgedPhases {
         table.add([
-          "", phase.name, Self.time(phase.figure.predictedUs),
+          "  " + phase.name, Self.time(phase.figure.predictedUs),
           Self.time(phase.figure.measuredUs), "", Self.percent(phase.figure.error),
         ])
       }
@@ -64,7 +64,8 @@ public struct ValidationReport {
       ? "\nmore ranks than cores: functional only, not a timing" : ""
     return """
       Predicted from profile \(profile.name): \(profile.about)
-      Phases of at least 5 % of a step, mean over ranks, sums over layers; medians of steps\(remark)
+      Steps of every case, and their phases of at least 5 %: mean over ranks, sums over layers;
+      medians of steps\(remark)
       """
   }
 
