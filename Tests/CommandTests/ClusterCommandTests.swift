@@ -13,12 +13,16 @@ struct ClusterCommandTests {
     "--warmup", "1", "--output", "-",
   ]
 
+  /// A rank alone needs no launcher.
   private func launch(
     _ ranks: Int, _ arguments: [String], in directory: URL = Command.repository
   ) throws -> Command {
-    try Command.run(
-      Command.repository.appending(path: "scripts/launch").path,
-      ["-n", "\(ranks)", "--timeout", "60", "--", Tool.path] + arguments,
+    let launcher = [
+      Command.repository.appending(path: "scripts/launch").path, "-n", "\(ranks)", "--timeout",
+      "60", "--",
+    ]
+    return try Command.run(
+      "/usr/bin/env", (ranks == 1 ? ["timeout", "60"] : launcher) + [Tool.path] + arguments,
       environment: ["EPSIM_HOME": Command.repository.path], in: directory)
   }
 
@@ -142,10 +146,9 @@ struct ClusterCommandTests {
 
   @Test("a rank alone needs no others to be predicted")
   func alone() throws {
-    let outcome = try Command.run(
-      "/usr/bin/env",
-      ["timeout", "60", Tool.path, "validate", "--quick", "--compute", "emulated"]
-        + ["--expert-rate", "20G"] + Self.cases)
+    let outcome = try launch(
+      1,
+      ["validate", "--quick", "--compute", "emulated", "--expert-rate", "20G"] + Self.cases)
     #expect(outcome.exitCode == 0 && outcome.error == "", "\(outcome.error)")
     #expect(outcome.output.hasPrefix("Predicted from profile here: 1 rank on 1 node"))
   }
@@ -159,10 +162,10 @@ struct ClusterCommandTests {
     }
     let cores = ProcessInfo.processInfo.activeProcessorCount
     try refuse(cores + 1, part: "there are more ranks than cores")
-    try refuse(2, "--output", "/no such folder/x", part: "--output /no such folder/x is not a file")
+    try refuse(1, "--output", "/no such folder/x", part: "--output /no such folder/x is not a file")
     try refuse(2, "--line-rate", "25", part: "--line-rate is 25 without a unit")
     try refuse(1, "--line-rate", "25 Gbit/s", part: "--line-rate 25 Gbit/s has no effect on 1 node")
-    try refuse(2, "--transport", "padded", part: "--transport padded cannot be projected")
+    try refuse(1, "--transport", "padded", part: "--transport padded cannot be projected")
     try refuse(1, "--transport", "pigeons", part: "--transport pigeons is unknown")
     try refuse(1, "--model", "none", part: "model none is unknown")
     try refuse(1, "--dtype", "int8", part: "--dtype int8 is unknown")
@@ -186,8 +189,8 @@ struct ClusterCommandTests {
     try refuse(2, "--cluster", path, part: "2 ranks on a node of cluster ranks-1 are not accepted")
     try refuse(
       2, "--cluster", "dgx-h100", "--dtype", "f32", part: "dgx-h100 has no rank.peak.f32")
-    try refuse(2, "--tokens", "8,16", part: "--tokens of several sizes cannot be validated")
-    try refuse(2, "--workload", "router", part: "a live router cannot be computed")
+    try refuse(1, "--tokens", "8,16", part: "--tokens of several sizes cannot be validated")
+    try refuse(1, "--workload", "router", part: "a live router cannot be computed")
     try refuse(1, "--transport", "padded", part: "--transport padded cannot be projected")
     try refuse(1, "--jitter", "3", part: "--jitter 3.0 cannot be projected")
     try refuse(1, "--placement", "random:x", part: "random:x")
