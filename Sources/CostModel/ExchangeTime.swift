@@ -46,6 +46,16 @@ public struct ExchangeTime: Sendable {
     bindingTime = travel.max() ?? .zero
   }
 
+  /// Lets bytes take a multiple of the time that ports need for them: a schedule that is not the best.
+  /// - Precondition: `factor` is at least 1.
+  public mutating func stretch(by factor: Double) {
+    precondition(factor >= 1, "\(factor) times as long as the bound")
+    guard factor > 1 else { return }
+    for rank in travel.indices { travel[rank] *= factor }
+    if binding != .latency { bindingTime = bindingTime * factor }
+    total = perRank.max() ?? .zero
+  }
+
   /// Adds time that a rank spends in the exchange besides what its ports need: copies of what stays
   /// there.
   public mutating func add(_ time: Seconds, ofRank rank: Int) {

@@ -4,8 +4,8 @@
 /// The clocks of all ranks through the layers of a step.
 ///
 ///     enter_r = ready_r + route + plan + delay + pack
-///     start_r = max(enter_r, max over senders s of enter_s)     waiting
-///     end_r   = start_r + what r's ports need                   transfer
+///     start_r = max(enter_r, max over senders s of enter_s)     waiting until then
+///     end_r   = start_r + what of r's rows has not travelled while others were waited for
 ///     ... group, expert, shared, ungroup; combine alike; reduce; ready_r for the next layer
 ///
 /// A maximum is taken only where ranks meet, so a rank that is late in one layer and early in the
@@ -27,6 +27,9 @@ public struct LayerRecursion: Sendable {
   var entry: [Double]
   /// [R] s, until when each rank waits for others.
   var start: [Double]
+  /// [R] s, when each rank is done with an exchange.
+  private var end: [Double]
+  private var late: LateEntries
   /// [R] s, when each rank's processor is free.
   var compute: [Double]
   /// [R] s, when each rank's network is free.
@@ -41,7 +44,8 @@ public struct LayerRecursion: Sendable {
     self.rankCount = rankCount
     ready = Array(repeating: 0, count: rankCount)
     (entry, start, compute, network) = (ready, ready, ready, ready)
-    causedWait = ready
+    (causedWait, end) = (ready, ready)
+    late = LateEntries(rankCount: rankCount)
     arrival = Array(repeating: 0, count: rankCount * chunks)
     arrivalWait = arrival
     layer = RankTimes(rankCount: rankCount)
@@ -91,20 +95,30 @@ public struct LayerRecursion: Sendable {
     for rank in 0..<rankCount {
       entry[rank] = ready[rank] + spent(.route, .pack, rank)
     }
-    meet(work.dispatchSenders)
+    exchange(work.dispatch, work.dispatchSenders)
     for rank in 0..<rankCount {
-      let transfer = work.dispatch.startUp[rank] + work.dispatch.travel[rank]
-      book(.dispatchWait, start[rank] - entry[rank], rank)
-      book(.dispatchTransfer, transfer, rank)
-      compute[rank] = start[rank] + transfer + spent(.group, .ungroup, rank)
+      let wait = min(start[rank], end[rank]) - entry[rank]
+      book(.dispatchWait, wait, rank)
+      book(.dispatchTransfer, end[rank] - entry[rank] - wait, rank)
+      compute[rank] = end[rank] + spent(.group, .ungroup, rank)
     }
     for rank in 0..<rankCount { entry[rank] = compute[rank] }
-    meet(work.combineSenders)
+    exchange(work.combine, work.combineSenders)
     for rank in 0..<rankCount {
-      let transfer = work.combine.startUp[rank] + work.combine.travel[rank]
-      book(.combineWait, start[rank] - entry[rank], rank)
-      book(.combineTransfer, transfer, rank)
-      ready[rank] = start[rank] + transfer + spent(.reduce, .reduce, rank)
+      let wait = min(start[rank], end[rank]) - entry[rank]
+      book(.combineWait, wait, rank)
+      book(.combineTransfer, end[rank] - entry[rank] - wait, rank)
+      ready[rank] = end[rank] + spent(.reduce, .reduce, rank)
+    }
+  }
+
+  /// From ``entry`` to ``start`` and ``end``.
+  private mutating func exchange(_ time: ExchangeTime, _ senders: Senders) {
+    meet(senders)
+    switch senders {
+    case .everyone: late.ends(of: entry, time, into: &end)
+    case .listed:
+      for rank in 0..<rankCount { end[rank] = start[rank] + time.startUp[rank] + time.travel[rank] }
     }
   }
 

@@ -45,6 +45,17 @@ public struct TrafficMatrix: Sendable, Equatable {
     }
   }
 
+  /// The way back: every copy to where it came from.
+  public var transposed: TrafficMatrix {
+    var back = TrafficMatrix(rankCount: rankCount)
+    for source in 0..<rankCount {
+      for destination in 0..<rankCount {
+        back.counts[destination * rankCount + source] = counts[source * rankCount + destination]
+      }
+    }
+    return back
+  }
+
   /// All copies.
   public var total: Int { counts.reduce(0, +) }
   /// Copies that stay on their rank.

@@ -77,6 +77,7 @@ struct ProjectedRecord: Codable {
   var model: String
   var workload: String
   var mode: String
+  var schedule: String
   var layers: Int
   var tokensPerRank: Int
   var cases: [Case]
@@ -89,7 +90,8 @@ extension ProjectionReport {
       try RecordCoding.text(
         ProjectedRecord(
           environment: .init(cluster: profile.name), model: model, workload: workload, mode: mode,
-          layers: layerCount, tokensPerRank: tokensPerRank, cases: points.map(record)))
+          schedule: schedule.rawValue, layers: layerCount, tokensPerRank: tokensPerRank,
+          cases: points.map(record)))
     }
   }
 

@@ -13,10 +13,12 @@ public struct ProjectionReport {
   let layerCount: Int
   let tokensPerRank: Int
   let mode: String
+  let schedule: ExchangeSchedule
 
   public init(
     _ points: [ProjectedPoint], profile: ClusterProfile, model: String, workload: String,
-    layerCount: Int, tokensPerRank: Int, mode: String
+    layerCount: Int, tokensPerRank: Int, mode: String,
+    schedule: ExchangeSchedule
   ) {
     self.points = points
     self.profile = profile
@@ -25,6 +27,7 @@ public struct ProjectionReport {
     self.layerCount = layerCount
     self.tokensPerRank = tokensPerRank
     self.mode = mode
+    self.schedule = schedule
   }
 
   public var text: String {
@@ -36,8 +39,18 @@ public struct ProjectionReport {
     \(model), \(workload), \(layerCount) \(layerCount == 1 ? "layer" : "layers"), \(mode), \
     \(tokensPerRank) tokens a rank
     projected on \(profile.name): \(profile.about)
-    nothing was run; numbers of the profile: \(profile.provenanceWords)
+    nothing was run; exchanges by \(scheduleWords); numbers of the profile: \
+    \(profile.provenanceWords)
     """
+  }
+
+  private var scheduleWords: String {
+    switch schedule {
+    case .bound: "the bound of their ports"
+    case .flows: "max-min flows"
+    case .linear: "the linear MPI_Alltoallv"
+    case .pairwise: "the pairwise MPI_Alltoallv"
+    }
   }
 
   private var steps: String {

@@ -5,6 +5,7 @@ public import ArgumentParser
 internal import Kernels
 public import MoE
 internal import Placement
+internal import Projection
 public import Workloads
 
 /// The model and what its tokens do.
@@ -184,3 +185,5 @@ struct RunOptions: ParsableArguments {
 
 extension TokenAssignment: ExpressibleByArgument {}
 extension ModelWeights.Sharing: ExpressibleByArgument {}
+
+extension ExchangeSchedule: ExpressibleByArgument {}

@@ -66,6 +66,13 @@ struct ProjectCommand: ParsableCommand {
     help: "Time between two layers on every rank, where attention would be, us.")
   var attentionUs = 0.0
 
+  @Option(
+    help: """
+      How rows share the network: bound, as well as the busiest port allows; flows, all at once with \
+      max-min shares of every link; linear or pairwise, as these algorithms of MPI_Alltoallv send.
+      """)
+  var schedule = ExchangeSchedule.bound
+
   @OptionGroup(title: "Model and workload") var workload: WorkloadOptions
   @OptionGroup(title: "Placement") var cases: CaseOptions
   @OptionGroup(title: "Routing and capacity") var routing: RoutingOptions
@@ -117,7 +124,8 @@ struct ProjectCommand: ParsableCommand {
     if Console.isTerminal { Console.replaceLine("") }
     let report = ProjectionReport(
       points, profile: profile, model: setup.model.name, workload: workload.workload,
-      layerCount: setup.layers.count, tokensPerRank: run.tokensPerRank, mode: mode.rawValue)
+      layerCount: setup.layers.count, tokensPerRank: run.tokensPerRank, mode: mode.rawValue,
+      schedule: schedule)
     try writeDetail(of: cases[0], ranks: counts[0], run, profile: profile)
     print(json ? try report.json : report.text)
   }
@@ -200,6 +208,7 @@ struct ProjectCommand: ParsableCommand {
     }
     return ProjectionRun(
       setup: setup, files: files, profile: profile, precision: precision, tokensPerRank: tokens,
-      batches: steps, runsBackward: mode == .training, betweenLayers: .microseconds(attentionUs))
+      batches: steps, runsBackward: mode == .training, betweenLayers: .microseconds(attentionUs),
+      schedule: schedule)
   }
 }

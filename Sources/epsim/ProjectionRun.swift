@@ -21,6 +21,7 @@ struct ProjectionRun {
   let batches: Int
   let runsBackward: Bool
   let betweenLayers: Seconds
+  let schedule: ExchangeSchedule
 
   /// Largest number of ranks whose pairs are counted.
   static let mostRanks = 4096
@@ -40,7 +41,11 @@ struct ProjectionRun {
     for batch in 0..<batches {
       var layers: [LayerLoads] = []
       try demands(spec, placement, topology: topology, batch: batch) { demand in
-        layers.append(LayerLoads(demand, of: projected, nodesPerLeaf: leaves))
+        var load = LayerLoads(demand, of: projected, nodesPerLeaf: leaves)
+        if schedule != .bound {
+          try load.follow(schedule, demand, of: projected, network: profile.network)
+        }
+        layers.append(load)
         let received = demand.traffic.receivedPerRank
         largest += received.max() ?? 0
         total += received.reduce(0, +)
@@ -129,7 +134,7 @@ struct ProjectionRun {
   /// Layer by layer, so that no more than one layer's pairs are held.
   private func demands(
     _ spec: CaseSpec, _ placement: ExpertPlacement, topology: Topology, batch: Int,
-    take: (LayerDemand) -> Void
+    take: (LayerDemand) throws -> Void
   ) throws {
     let tokens = tokensPerRank * topology.rankCount
     guard let source = try source(of: spec, tokens: tokens) else {
@@ -146,7 +151,7 @@ struct ProjectionRun {
         placement: try placement.selecting(layers: [layer], name: placement.name),
         topology: topology, choice: spec.replicaChoice)
       let counters = traffic.counters(step: batch, rankOfPosition: dealt)
-      take(LayerDemand(counters, layerRow: 0, tokensPerRank: perRank))
+      try take(LayerDemand(counters, layerRow: 0, tokensPerRank: perRank))
     }
   }
 
@@ -190,6 +195,11 @@ struct ProjectionRun {
       model: setup.model, elementType: precision == .f32 ? .f32 : .bf16, topology: topology,
       hops: hops
     ).projected(spec, placement: placement)
+    guard schedule == .bound || projected.dedup != .node else {
+      throw InputError(
+        "--schedule \(schedule.rawValue) with --dedup node, whose two hops it does not follow; "
+          + "accepted is bound")
+    }
     projected.elementBytes = precision.bytes
     projected.runsBackward = runsBackward
     projected.betweenLayers = betweenLayers

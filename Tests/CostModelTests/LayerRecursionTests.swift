@@ -41,14 +41,28 @@ import Testing
     let enter = ranks.map {
       ready[$0] + local(.route, $0) + local(.plan, $0) + local(.delay, $0) + local(.pack, $0)
     }
+    // Partner after partner, as they enter; messages wait for all that send.
+    func end(_ rank: Int, _ entry: [Double], _ time: ExchangeTime, back: Bool) -> Double {
+      let need = time[rank].value
+      guard traffic == nil else {
+        return ranks.filter { waits(rank, for: $0, back: back) }.map { entry[$0] }.max()! + need
+      }
+      let others = ranks.filter { $0 != rank }
+      let all = others.reduce(0) { $0 + time[$1].value }
+      var now = entry[rank]
+      guard !others.isEmpty else { return now + need }
+      guard all > 0 else { return max(now, others.map { entry[$0] }.max()!) + need }
+      for other in others.sorted(by: { entry[$0] < entry[$1] }) {
+        now = max(now, entry[other]) + need * time[other].value / all
+      }
+      return now
+    }
     let computed = ranks.map { rank in
-      let start = ranks.filter { waits(rank, for: $0, back: false) }.map { enter[$0] }.max()!
-      return start + work.dispatch[rank].value + local(.group, rank) + local(.expert, rank)
+      end(rank, enter, work.dispatch, back: false) + local(.group, rank) + local(.expert, rank)
         + local(.shared, rank) + local(.ungroup, rank)
     }
     return ranks.map { rank in
-      let start = ranks.filter { waits(rank, for: $0, back: true) }.map { computed[$0] }.max()!
-      return start + work.combine[rank].value + local(.reduce, rank)
+      end(rank, computed, work.combine, back: true) + local(.reduce, rank)
     }
   }
 
@@ -72,7 +86,7 @@ import Testing
           let all = recursion.layer.total(of: rank).value
           #expect(isClose(before[rank] + all, ready[rank], within: 1e-9))
           #expect(recursion.layer[.dispatchWait, rank] >= .zero)
-          #expect(recursion.layer[.combineTransfer, rank] == work.combine[rank])
+          #expect(recursion.layer[.combineTransfer, rank].value <= work.combine[rank].value + 1e-15)
         }
       }
       #expect(isClose(recursion.time.value, ready.max()!))

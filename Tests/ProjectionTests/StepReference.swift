@@ -121,13 +121,12 @@ struct StepReference {
         + (projected.delays[rank]?.value ?? 0)
         + copy(rank, packed[rank] * (4 * hidden + wire))
     }
-    for rank in 0..<all {
-      let senders = (0..<all).filter {
-        $0 == rank || !projected.waitsForPartnersOnly || talks.contains([$0, rank])
-      }
-      arrived[rank] =
-        senders.map { entry[$0] }.max()! + there[rank]
+    let needs = (0..<all).map { rank in
+      there[rank]
         + copy(rank, 2 * wire * (kept[rank] + passedOn[rank]) + encoded[rank] * (4 * hidden + wire))
+    }
+    for rank in 0..<all {
+      arrived[rank] = end(rank, entry, needs) { talks.contains([$0, rank]) }
     }
     for rank in 0..<all {
       let slots = rows[fixture.slotOffsets[rank]..<fixture.slotOffsets[rank + 1]]
@@ -136,17 +135,34 @@ struct StepReference {
         + products * experts(rank, Array(slots)) + products * shared(rank, layer[rank].count)
         + copy(rank, grouped[rank] * 4 * hidden + returned[rank] * back)
     }
-    for rank in 0..<all {
-      let senders = (0..<all).filter {
-        $0 == rank || !projected.waitsForPartnersOnly || talks.contains([rank, $0])
-      }
-      ready[rank] =
-        senders.map { entry[$0] }.max()! + home[rank] + copy(rank, 2 * back * keptResults[rank])
+    let returning = (0..<all).map { rank in
+      home[rank] + copy(rank, 2 * back * keptResults[rank])
         + copy(
           rank,
           isSummedUp
             ? back * (2 * kept[rank] + passedOn[rank] + taken[rank] + 2 * encoded[rank]) : 0)
+    }
+    for rank in 0..<all {
+      ready[rank] =
+        end(rank, entry, returning) { talks.contains([rank, $0]) }
         + copy(rank, reduced[rank] * back + 8 * hidden * Double(layer[rank].count))
+    }
+  }
+
+  /// A collective goes from partner to partner as they enter; messages wait for all that send.
+  private func end(
+    _ rank: Int, _ entry: [Double], _ needs: [Double], sends: (Int) -> Bool
+  ) -> Double {
+    let others = (0..<fixture.rankCount).filter { $0 != rank }
+    guard !projected.waitsForPartnersOnly else {
+      return max(entry[rank], others.filter(sends).map { entry[$0] }.max() ?? 0) + needs[rank]
+    }
+    let all = others.reduce(0) { $0 + needs[$1] }
+    guard !others.isEmpty, all > 0 else {
+      return max(entry[rank], others.map { entry[$0] }.max() ?? 0) + needs[rank]
+    }
+    return others.sorted { entry[$0] < entry[$1] }.reduce(entry[rank]) {
+      max($0, entry[$1]) + needs[rank] * needs[$1] / all
     }
   }
 

@@ -10,6 +10,9 @@ internal import Placement
 public struct LayerLoads: Sendable {
   let dispatch: PortLoads
   let combine: PortLoads
+  /// How many times as long the exchanges take as their busiest ports need.
+  var dispatchSlowdown = 1.0
+  var combineSlowdown = 1.0
   let dispatchSenders: Senders
   let combineSenders: Senders
   let copied: CopiedRows

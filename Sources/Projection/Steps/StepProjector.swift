@@ -82,6 +82,8 @@ public struct StepProjector {
     if gradients { there.bytesPerCopy = projected.combineBytes }
     work.dispatch = ports.time(of: there, hops: hops)
     work.combine = ports.time(of: loads.combine, hops: backHops)
+    work.dispatch.stretch(by: loads.dispatchSlowdown)
+    work.combine.stretch(by: loads.combineSlowdown)
     work.dispatchSenders = loads.dispatchSenders
     work.combineSenders = loads.combineSenders
     work.chunks = projected.chunks
