@@ -5,7 +5,7 @@
 /// every node, spread evenly, whatever the numbers of ranks per node.
 ///
 /// The i-th of a ranks sends to the floor(i b / a)-th of b; where a < b, source nodes begin at
-/// different ranks. It is the rule of runs.
+/// different ranks.
 public struct NodePartners: Sendable {
   private let topology: Topology
   private let nodes: RankGroups
@@ -23,4 +23,19 @@ public struct NodePartners: Sendable {
     let place = nodes.places[source] * targets / sources
     return nodes.ranks[nodes.offsets[node] + (place + home) % targets]
   }
+
+  /// [R] the rank that takes in what `source` sends to each rank.
+  public func targets(of source: Int) -> [Int] {
+    let partners = (0..<topology.nodeCount).map { partner(of: source, on: $0) }
+    return topology.nodeOfRank.map { partners[$0] }
+  }
+
+  /// The ranks whose copies for its node `rank` takes in, itself included; ascending.
+  public func sources(of rank: Int) -> [Int] {
+    let node = topology.nodeOfRank[rank]
+    return topology.nodeOfRank.indices.filter { partner(of: $0, on: node) == rank }
+  }
+
+  /// The ranks of a node, ascending.
+  public func ranks(ofNode node: Int) -> [Int] { Array(nodes[node]) }
 }

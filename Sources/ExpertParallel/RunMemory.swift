@@ -27,12 +27,12 @@ struct RunMemory {
     rank = comm.rank
     let model = configuration.model
     let tokens = configuration.tokenCapacity(rank: comm.rank)
-    let rails = NodeRails(configuration.topology)
+    let partners = NodePartners(configuration.topology)
     var bounds = RowBounds(
       tokens: tokens, allTokens: configuration.tokenCount,
       sentRows: configuration.routings.map { $0.rowLimit(tokenCount: tokens) }.max() ?? 0,
       receivedRows: 0, largestBlock: 0,
-      forwardedTokens: rails.sources(of: comm.rank).reduce(0) {
+      forwardedTokens: partners.sources(of: comm.rank).reduce(0) {
         $0 + configuration.tokenCapacity(rank: $1)
       })
     for (index, routing) in configuration.routings.enumerated() {

@@ -16,7 +16,7 @@ extension ExchangeScheme {
     return switch dedup {
     case .none: nil
     case .rank: Array(0..<ranks)
-    case .node: NodeRails(topology).targets(of: rank)
+    case .node: NodePartners(topology).targets(of: rank)
     }
   }
 

@@ -14,7 +14,7 @@ final class FanOut {
   private(set) var partition: Partition
 
   private let setting: ExchangeSetting
-  private let rails: NodeRails
+  private let partners: NodePartners
   private let unitBytes: Int
   private let rowBytes: Int
   private let entryBytes: Int
@@ -38,8 +38,8 @@ final class FanOut {
     self.unitBytes = unitBytes
     rowBytes = setting.scheme.wire.rowBytes(length: setting.hidden)
     entryBytes = unitBytes - rowBytes
-    rails = NodeRails(setting.topology)
-    let ranks = rails.ranksOfNode[setting.topology.nodeOfRank[setting.rank]]
+    partners = NodePartners(setting.topology)
+    let ranks = partners.ranks(ofNode: setting.topology.nodeOfRank[setting.rank])
     self.ranks = ranks
     placeOfSlot = (0..<setting.rankCount).flatMap { rank in
       Array(
@@ -163,13 +163,13 @@ final class FanOut {
     let node = setting.topology.nodeOfRank[setting.rank]
     perRank.update(repeating: 0)
     for source in 0..<setting.rankCount {
-      let forwarder = rails.rail(from: source, to: node)
+      let forwarder = partners.partner(of: source, on: node)
       arrived.firstUnit[source] = Int(perRank[forwarder])
       perRank[forwarder] += arrived.counts.unitsPerSource[source]
     }
     try perForwarder.setCounts(UnsafeBufferPointer(perRank))
     for source in 0..<setting.rankCount {
-      arrived.firstUnit[source] += perForwarder[rails.rail(from: source, to: node)].lowerBound
+      arrived.firstUnit[source] += perForwarder[partners.partner(of: source, on: node)].lowerBound
     }
   }
 
