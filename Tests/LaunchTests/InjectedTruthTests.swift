@@ -62,6 +62,11 @@ struct InjectedTruthTests {
     case emulated = "8 ranks on one node, emulated compute"
 
     var testDescription: String { rawValue }
+
+    /// Microseconds that a rank is delayed in every layer. Eight ranks on two cores enter up to
+    /// some hundred microseconds apart by themselves, as the kernel wakes them: a delay is found
+    /// within 5 % there where it is long beside that.
+    var delay: Double { self == .emulated ? 20000 : 5000 }
   }
 
   private func record(_ setting: Setting, _ injection: [String]) throws -> Record {
@@ -119,24 +124,26 @@ struct InjectedTruthTests {
   }
 
   @Test(
-    "a delay of 5000 us in every layer is 5000 us of waiting on the other ranks, within 5 %",
+    "a delay of a rank in every layer is as much waiting on the other ranks, within 5 %",
     arguments: Setting.allCases)
   func delay(_ setting: Setting) throws {
     guard isPossible(setting) else { return }
     try upToThreeTimes {
-      let record = try record(setting, ["--delay", "none,1:5000"])
+      let record = try record(setting, ["--delay", "none,1:\(Int(setting.delay))"])
       let (plain, delayed) = (record.cases[0], record.cases[1])
-      let injected = 5000 * Self.layers
+      let injected = setting.delay * Self.layers
+      // Before others wait for it, the late rank loses what it waited for them.
+      let slack = plain.ranks[1].dispatchUs.wait
       var complaints: [String] = []
       for (rank, (before, after)) in zip(plain.ranks, delayed.ranks).enumerated() {
         let added = after.dispatchUs.wait - before.dispatchUs.wait
-        let wanted = rank == 1 ? 0 : injected
+        let wanted = injected - slack
         // The late rank itself waits for nobody there.
         if rank == 1
           ? after.dispatchUs.wait > 0.01 * injected
-          : abs(added - wanted) > 0.05 * injected
+          : abs(added - wanted) > 0.05 * wanted
         {
-          complaints.append("rank \(rank) waits \(added) us more, injected were \(wanted)")
+          complaints.append("rank \(rank) waits \(added) us more, \(wanted) expected")
         }
         if abs(after.expertUs / before.expertUs - 1) > 0.05 {
           complaints.append("experts of rank \(rank): \(before.expertUs) to \(after.expertUs)")
