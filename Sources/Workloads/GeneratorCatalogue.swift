@@ -119,10 +119,10 @@ extension WorkloadSpec {
   ]
 
   private static func hot(
-    _ name: String, _ alias: String, _ meaning: String, _ more: GeneratorEntry.Parameter...,
+    _ name: String, _ alias: String, _ meaning: String, _ more: SpecParameter...,
     pattern: @escaping @Sendable (GeneratorSpec) -> HotSetWorkload.Pattern
   ) -> GeneratorEntry {
-    let parameters: [GeneratorEntry.Parameter] = [
+    let parameters: [SpecParameter] = [
       .real("heat", 0.75, 0...1, "share of the tokens that choose hot experts"),
       .whole("ranks", 8, 1...65536, "ranks that the hot rank is one of"),
     ]

@@ -26,6 +26,26 @@ public struct LoadHistogram: Sendable, Equatable {
     counts = Array(repeating: 0, count: layers.count * expertCount)
   }
 
+  /// The given counts. Shape: `rows` [layers][E].
+  /// - Precondition: this shape, counts from 0 to the largest accepted.
+  public init(layers: [Int], rows: [[Int]]) {
+    self.init(layers: layers, expertCount: rows.first?.count ?? 0)
+    counts = rows.flatMap { $0 }
+    precondition(
+      counts.count == layers.count * expertCount
+        && counts.allSatisfy { 0...Self.maximumCount ~= $0 },
+      "\(counts.count) counts for \(layers.count) layers of \(expertCount) experts")
+  }
+
+  /// The sum of histograms of the same layers and experts; there is at least one.
+  public init(layers: [Int], sum histograms: [LoadHistogram]) {
+    self.init(layers: layers, expertCount: histograms[0].expertCount)
+    for histogram in histograms {
+      precondition(histogram.counts.count == counts.count, "histograms of other shapes")
+      for index in counts.indices { counts[index] += histogram.counts[index] }
+    }
+  }
+
   /// Counts the choices of a token range of a trace, in all its layers.
   public init(trace: RoutingTrace, tokens: Range<Int>) {
     precondition(

@@ -213,7 +213,7 @@ extension CaseSpec {
 extension PlacementSpec {
   /// The spec as written; of a path only the file's name.
   var tableName: String {
-    guard case .file(let path) = rule else { return description }
+    guard let path = filePath else { return description }
     return path.split(separator: "/").last.map(String.init) ?? path
   }
 }

@@ -98,7 +98,7 @@ extension RunSession {
       steps: configuration.warmupSteps..<configuration.warmupSteps + configuration.measuredSteps,
       topology: Topology(ranks: ranks, nodes: (ranks + 7) / 8))
     return try cases.compactMap { spec in
-      if case .file = spec.placement.rule { return nil }
+      if spec.placement.filePath != nil { return nil }
       do {
         return try computation.row(spec, name: spec.name(among: cases))
       } catch let error as InputError {

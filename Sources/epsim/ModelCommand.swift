@@ -73,8 +73,7 @@ struct ModelCommand: ParsableCommand {
     guard let spec else { return nil }
     try model.requireExperts()
     // Every layer has as many slots on a rank, so that without a load one layer tells all.
-    let isFile = if case .file = spec.rule { true } else { false }
-    let layers = isFile ? model.moeLayers : Array(model.moeLayers.prefix(1))
+    let layers = spec.filePath != nil ? model.moeLayers : Array(model.moeLayers.prefix(1))
     do {
       return try spec.place(
         load: LoadHistogram(layers: layers, expertCount: model.expertCount),

@@ -100,13 +100,14 @@ struct PlaceCommand: ParsableCommand {
     let files = try InputFiles(WorkloadSetup.requests(workload, placements: [spec]))
     let setup = try WorkloadSetup(workload, files: files, placements: [spec])
     if let remark = setup.modelRemark { Console.note(remark) }
-    // A live router tells no load; placements that need none do without.
-    let histogram =
-      setup.spec == nil && setup.fit == .tokens(.all) && !spec.needsLoad
-      ? LoadHistogram(layers: setup.layers, expertCount: setup.model.expertCount)
-      : try setup.fittedLoad(judgedSteps: 0..<1, tokensPerStep: tokens, files: files)
-    return Problem(load: histogram) {
-      try setup.place(spec, topology: topology, load: histogram, files: files)
+    // The report judges by the load even where the placement does not look at it; a live router
+    // tells none.
+    let needed = setup.spec == nil && setup.fit == .tokens(.all) ? [spec] : [spec, .lpt]
+    let fitted = try setup.fitted(
+      for: needed, judgedSteps: 0..<1, tokensPerStep: tokens, rankCount: topology.rankCount,
+      files: files)
+    return Problem(load: fitted.load) {
+      try setup.place(spec, topology: topology, fitted: fitted, files: files)
     }
   }
 }

@@ -167,10 +167,11 @@ struct ProjectionRun {
   private func placement(_ spec: CaseSpec, topology: Topology) throws -> ExpertPlacement {
     let ranks = topology.rankCount
     let tokens = tokensPerRank * ranks
-    let load =
-      spec.placement.needsLoad
-      ? try setup.fittedLoad(judgedSteps: 0..<1, tokensPerStep: tokens, files: files) : nil
-    let placement = try setup.place(spec.placement, topology: topology, load: load, files: files)
+    let fitted = try setup.fitted(
+      for: [spec.placement], judgedSteps: 0..<1, tokensPerStep: tokens, rankCount: ranks,
+      files: files)
+    let placement = try setup.place(
+      spec.placement, topology: topology, fitted: fitted, files: files)
     guard placement.slotCount < ranks else { return placement }
     guard spec.placement == .contiguous else {
       throw InputError(

@@ -57,10 +57,9 @@ extension RunSession {
     let (warmup, measured) = (run.warmup * stepTokens.count, run.steps * stepTokens.count)
     let dtype = try elementType(run.dtype, supportsBF16: supportsBF16)
     try setup.model.requireFullWidthRows()
-    let load =
-      cases.contains { $0.placement.needsLoad }
-      ? try setup.fittedLoad(
-        judgedSteps: warmup..<warmup + measured, tokensPerStep: tokens, files: files) : nil
+    let fitted = try setup.fitted(
+      for: cases.map(\.placement), judgedSteps: warmup..<warmup + measured, tokensPerStep: tokens,
+      rankCount: ranks, files: files)
     if let length = run.sequenceLength, setup.router == nil {
       throw InputError(
         "--sequence-length \(length) has no effect: looked-up choices have no probabilities, which "
@@ -84,7 +83,8 @@ extension RunSession {
         defaultWire: WireFormat(dtype), table: table)
       return RunCase(
         name: spec.name(among: cases), routing: routing.indexOfCase[index],
-        placement: try setup.place(spec.placement, topology: topology, load: load, files: files),
+        placement: try setup.place(
+          spec.placement, topology: topology, fitted: fitted, files: files),
         replicaChoice: spec.replicaChoice,
         exchange: exchange, selection: selection, compute: spec.expertCompute, timing: spec.timing,
         disturbance: spec.disturbance)

@@ -20,11 +20,10 @@ struct TrafficComputation {
 
   /// Solves the placement of a case.
   func placement(_ spec: CaseSpec) throws -> ExpertPlacement {
-    let load =
-      spec.placement.needsLoad
-      ? try setup.fittedLoad(
-        judgedSteps: steps, tokensPerStep: tokensPerStep, files: files) : nil
-    return try setup.place(spec.placement, topology: topology, load: load, files: files)
+    let fitted = try setup.fitted(
+      for: [spec.placement], judgedSteps: steps, tokensPerStep: tokensPerStep,
+      rankCount: topology.rankCount, files: files)
+    return try setup.place(spec.placement, topology: topology, fitted: fitted, files: files)
   }
 
   /// Counts the steps of a case one after the other.

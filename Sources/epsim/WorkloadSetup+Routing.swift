@@ -66,38 +66,4 @@ extension WorkloadSetup {
       tokenCount: tokenCount ?? tokensPerStep, rankCount: rankCount,
       sequenceOf: trace.map { trace in { trace.sequence(step: step, position: $0) } })
   }
-
-  /// Steps of a generator that no run reaches: placements are fitted to them.
-  static let unjudgedSteps = 1 << 30
-
-  /// The load that fitted placements see, for the layers in use.
-  ///
-  /// - Parameter judgedSteps: what will be judged, for workloads without an end.
-  /// - Throws: ``InputError`` where nothing is known about the load.
-  func fittedLoad(
-    judgedSteps: Range<Int>, tokensPerStep: Int, files: InputFiles
-  ) throws -> LoadHistogram {
-    switch fit {
-    case .file(let path):
-      return try LoadHistogram(
-        bytes: files.bytes(path), name: "load file \(path)",
-        layerLists: [Array(model.moeLayers), layers], expertCount: model.expertCount
-      ).selecting(layers: layers)
-    case .tokens(let range):
-      if let trace {
-        let tokens = try range.split(tokenCount: trace.tokenCount).fitted
-        return try LoadHistogram(trace: trace, tokens: tokens).selecting(layers: layers)
-      }
-      guard let source = try source(tokensPerStep: tokensPerStep) else {
-        throw InputError(
-          "placements that are fitted need to know the load, which a live router does not tell "
-            + "beforehand; use --workload with a trace or a generator, or --fit with a load file")
-      }
-      let steps =
-        range == .firstHalf
-        ? Self.unjudgedSteps..<Self.unjudgedSteps + judgedSteps.count : judgedSteps
-      return LoadHistogram(
-        source: source, layers: layers, steps: steps, windowSize: tokensPerStep)
-    }
-  }
 }

@@ -53,7 +53,7 @@ struct WorkloadSetup {
       try Self.requireLoadFile(fit)
       requests.append(InputFiles.Request(name: fit, path: fit, kind: "load file"))
     }
-    for case .file(let path) in placements.map(\.rule) {
+    for path in placements.compactMap(\.filePath) {
       requests.append(InputFiles.Request(name: path, path: path, kind: "placement"))
     }
     return requests
@@ -148,17 +148,20 @@ struct WorkloadSetup {
   }
 
   /// Solves a placement for these ranks.
+  ///
+  /// - Parameter complete: adds what the problem has besides tokens and ranks.
   func place(
-    _ spec: PlacementSpec, topology: Topology, load: LoadHistogram?, files: InputFiles
+    _ spec: PlacementSpec, topology: Topology, fitted: FittedTokens, files: InputFiles,
+    complete: (inout PlacementProblem) throws -> Void = { _ in }
   ) throws -> ExpertPlacement {
     let groups = options.groups ?? model.expertGroupCount
     guard (1...model.expertCount).contains(groups) else {
       throw InputError("--groups \(groups), accepted are 1 to \(model.expertCount)")
     }
-    return try spec.place(
-      load: load ?? LoadHistogram(layers: layers, expertCount: model.expertCount),
-      topology: topology, groups: groups, modelLayers: Array(model.moeLayers),
-      readFile: files.bytes)
+    var problem = PlacementProblem(
+      load: fitted.load, topology: topology, groups: groups, evidence: fitted.evidence)
+    try complete(&problem)
+    return try spec.place(problem, modelLayers: Array(model.moeLayers), readFile: files.bytes)
   }
 
   /// What placements were fitted to, in words.

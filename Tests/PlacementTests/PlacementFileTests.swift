@@ -54,7 +54,7 @@ import Workloads
       for file in ["p.json", "p.csv"] {
         try placement.write(toPath: folder + file)
         let spec = try PlacementSpec(parsing: folder + file)
-        #expect(!spec.needsLoad && spec.rule == .file(path: folder + file))
+        #expect(!spec.needsLoad && spec.filePath == folder + file)
         let read = try spec.place(
           load: load, topology: Topology(ranks: 4), groups: 1, modelLayers: [0, 1])
         #expect(read.layers == [1])

@@ -1,27 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: tests of how placements are written.
 
+import CostModel
 import MoE
 import Placement
 import Testing
+import Workloads
 
 @Suite struct PlacementSpecTests {
   @Test func namesExtrasAndParametersAreTold() throws {
-    func rule(_ text: String) throws -> PlacementSpec.Rule { try PlacementSpec(parsing: text).rule }
-    #expect(try rule("contiguous") == .contiguous)
-    #expect(try rule("round-robin") == .roundRobin)
-    #expect(try rule("random") == .random(seed: 1))
-    #expect(try rule("random:7") == .random(seed: 7))
-    #expect(try rule("lpt") == .lpt)
-    #expect(try rule("eplb") == .eplb(.automatic))
-    #expect(try rule("eplb:global") == .eplb(.global))
-    #expect(try rule("eplb+8:hierarchical") == .eplb(.hierarchical))
-    #expect(try rule("maps/a") == .file(path: "maps/a"))
-    #expect(try rule("a.csv") == .file(path: "a.csv"))
-    #expect(try rule("a.json") == .file(path: "a.json"))
+    func names(_ text: String) throws -> [String?] {
+      let spec = try PlacementSpec(parsing: text)
+      return [spec.strategyName, spec.filePath]
+    }
+    for text in ["contiguous", "round-robin", "random", "random:7", "lpt", "eplb", "eplb:global"] {
+      #expect(try names(text) == [String(text.split(separator: ":")[0]), nil])
+    }
+    #expect(try names("eplb+8:hierarchical") == ["eplb", nil])
+    for path in ["maps/a", "a.csv", "a.json"] { #expect(try names(path) == [nil, path]) }
     #expect(try PlacementSpec(parsing: "eplb+8:hierarchical").extraSlots == 8)
     #expect(try PlacementSpec(parsing: "eplb+0").extraSlots == 0)
     #expect(try PlacementSpec(parsing: "eplb+8").description == "eplb+8")
+    #expect(try PlacementSpec(parsing: "contiguous") == .contiguous)
+  }
+
+  @Test func parametersReachTheStrategy() throws {
+    let problem = PlacementProblem(
+      load: LoadHistogram(layers: [0], rows: [[8, 1, 1, 1, 1, 1, 1, 2]]),
+      topology: Topology(ranks: 4, nodes: 2), groups: 4)
+    func slots(_ text: String) throws -> [[Int32]] {
+      try PlacementSpec(parsing: text).place(problem, modelLayers: [0]).physicalToLogical
+    }
+    #expect(try slots("random") == slots("random:1"))
+    #expect(try slots("random:1") != slots("random:2"))
+    #expect(try slots("eplb+4") == slots("eplb+4:hierarchical"))
+    #expect(try slots("eplb+4:global") != slots("eplb+4:policy=hierarchical"))
   }
 
   @Test func onlyFittedStrategiesNeedALoad() throws {
@@ -33,7 +46,7 @@ import Testing
 
   @Test(arguments: ["", "epbl", "EPLB", "eplb 8", "+8", ":1", "greedy:1"])
   func unknownNamesAreAnsweredWithWhatIsAccepted(text: String) {
-    expectInputError("\"\(text)\" is unknown", "contiguous, round-robin", "eplb[+EXTRA]") {
+    expectInputError("\"\(text)\" is unknown", "contiguous, round-robin", "eplb[+EXTRA][:POLICY]") {
       _ = try PlacementSpec(parsing: text)
     }
   }
@@ -52,8 +65,8 @@ import Testing
     expect("random:", "seed")
     expect("random:+1", "seed")
     expect("eplb++8", "0 to 65536")
-    expect("eplb:", "global and hierarchical")
-    expect("eplb:local", "global and hierarchical")
+    expect("eplb:", "auto, global, hierarchical")
+    expect("eplb:local", "auto, global, hierarchical")
     expect("eplb+", "0 to 65536")
     expect("eplb+x", "0 to 65536")
     expect("eplb+-1", "0 to 65536")

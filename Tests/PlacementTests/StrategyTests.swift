@@ -112,7 +112,7 @@ import Workloads
       #expect(placement.extraSlotCount == spec.extraSlots)
       let slots = (0..<ranks).map { placement.slots(ofRank: $0).count }
       #expect(slots.max()! - slots.min()! <= 1)
-      let isContiguous = spec.rule == .contiguous
+      let isContiguous = spec == .contiguous
       if !isContiguous { #expect(slots == slots.sorted(by: >)) }
       for row in load.layers.indices {
         #expect(

@@ -12,11 +12,10 @@ import Workloads
       [entry.name]
         + entry.parameters.flatMap { parameter in
           // Thousands of domains would take long to make, and are no different.
-          [parameter.range.lowerBound, parameter.name == "count" ? 64 : parameter.range.upperBound]
-            .map { value in
-              "\(entry.name):\(parameter.name)="
-                + (parameter.isWhole ? "\(Int(value))" : "\(value)")
-            }
+          let values = [
+            parameter.extremes[0], parameter.name == "count" ? "64" : parameter.extremes[1],
+          ]
+          return values.map { "\(entry.name):\(parameter.name)=\($0)" }
         }
     } + ["load:x.csv"]
 

@@ -56,7 +56,9 @@ import Workloads
         #expect(source.expertCount == 8 && source.topK == 2)
       }
       for parameter in entry.parameters {
-        #expect(parameter.range.contains(parameter.defaultValue))
+        // The default, written out, is what nothing written means.
+        let text = "\(entry.name):\(parameter.name)=\(parameter.defaultText)"
+        #expect(try WorkloadSpec(parsing: text) == WorkloadSpec(parsing: entry.name))
         #expect(!parameter.meaning.isEmpty)
       }
     }

@@ -15,7 +15,7 @@ public struct EPLBPlacement: PlacementStrategy {
   /// Which of the two forms is used.
   public enum Policy: String, Sendable, CaseIterable {
     /// Hierarchical where the groups divide evenly among the nodes, else global.
-    case automatic
+    case automatic = "auto"
     case global
     case hierarchical
   }
@@ -29,11 +29,10 @@ public struct EPLBPlacement: PlacementStrategy {
 
   public func place(_ problem: PlacementProblem, name: String) throws -> ExpertPlacement {
     let load = problem.load
-    let ranks = problem.topology.rankCount
     let dividesEvenly = problem.groups % problem.topology.nodeCount == 0
     let isHierarchical = policy == .hierarchical || policy == .automatic && dividesEvenly
     if isHierarchical { try checkDivisibility(problem, name: name) }
-    let offsets = SlotLayout.firstRanksHoldMore(slotCount: problem.slotCount, rankCount: ranks)
+    let offsets = problem.slotOffsets
     let solver = LayerSolver(
       slotOffsets: offsets, groups: isHierarchical ? problem.groups : 1,
       nodes: isHierarchical ? problem.topology.nodeCount : 1)

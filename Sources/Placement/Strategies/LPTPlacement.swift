@@ -10,8 +10,7 @@ public struct LPTPlacement: PlacementStrategy {
 
   public func place(_ problem: PlacementProblem, name: String) throws -> ExpertPlacement {
     let load = problem.load
-    let offsets = SlotLayout.firstRanksHoldMore(
-      slotCount: load.expertCount, rankCount: problem.topology.rankCount)
+    let offsets = problem.slotOffsets
     let room = zip(offsets, offsets.dropFirst()).map { $1 - $0 }
     return try ExpertPlacement(
       name: name, layers: load.layers, expertCount: load.expertCount, slotOffsets: offsets,
