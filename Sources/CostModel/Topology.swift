@@ -10,6 +10,11 @@ public struct Topology: Sendable, Equatable, Codable {
   /// R, the ranks.
   public var rankCount: Int { nodeOfRank.count }
 
+  /// [N] the lowest rank of each node.
+  public var firstRankOfNode: [Int] {
+    (0..<nodeCount).map { node in nodeOfRank.firstIndex(of: node)! }
+  }
+
   /// - Precondition: node numbers are 0 ..< N without gaps.
   public init(nodeOfRank: [Int]) {
     let count = (nodeOfRank.max() ?? -1) + 1

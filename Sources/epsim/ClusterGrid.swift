@@ -25,13 +25,24 @@ struct ClusterGrid {
     var tokensPerRank: [Int]
   }
 
+  /// FLOP/s of the stand-in for experts where rows are exchanged without them: a pause of about as
+  /// long as the exchange. As in a layer, all rows are there before results return; without a
+  /// pause late rows of one way and early rows of the other share the wire.
+  private static let pauseRate = 1e8
+
   /// Rounds over all sizes that are not measured, and that are.
   static let warmupRounds = 2
   var rounds = 8
+  /// K where rows are exchanged without experts.
+  private static let topK = 4
   /// Lengths of the rows that are exchanged.
   var hiddens = [512, 2048]
-  /// Taken upwards and then downwards: a step finds the caches as the one before left them.
+  /// Tokens of a rank. Taken upwards and then downwards, each twice: a step finds caches and
+  /// congestion windows as the one before left them.
   var exchangedTokens = [1, 4, 16, 64, 256, 1024]
+  /// The most that a node sends in an exchange: what some hundred tokens of a layer come to. Many
+  /// ranks that send far more congest the link between nodes as layers do not.
+  static let largestNodeBytes = 16 << 20
   /// Rows of an expert.
   var expertRows = [1, 2, 4, 8, 16, 32, 64, 128, 256]
   /// Whether experts are measured; exchanges always are.
@@ -64,18 +75,30 @@ struct ClusterGrid {
     guard topology.rankCount > 1 else { return [.everywhere] }
     let sharesNodes = topology.rankCount > topology.nodeCount
     return (sharesNodes ? [.inside] : []) + (topology.nodeCount > 1 ? [.between] : [])
+      + (sharesNodes && topology.nodeCount > 1 ? [.pairs] : [])
   }
 
   /// All runs, in the order in which they are measured.
   var runs: [Run] {
     let exchanges = scopes.flatMap { scope in
-      hiddens.map {
-        Run(
-          scope: scope, hidden: $0, expertFFN: 1, experts: 8 * topology.rankCount, topK: 4,
-          compute: .none, tokensPerRank: exchangedTokens + exchangedTokens.reversed())
+      hiddens.map { hidden in
+        var tokens = exchangedTokens.filter { fits($0, hidden: hidden) }
+        // Pairs only tell whether ranks share a port.
+        if scope == .pairs { tokens = Array(tokens.suffix(2)) }
+        return Run(
+          scope: scope, hidden: hidden, expertFFN: 1, experts: 8 * topology.rankCount,
+          topK: Self.topK, compute: .emulated(rate: Self.pauseRate),
+          tokensPerRank: (tokens + tokens.reversed()).flatMap { [$0, $0] })
       }
     }
     return exchanges + (measuresExperts ? [experts] : [])
+  }
+
+  var ranksPerNode: Int { max(1, topology.rankCount / topology.nodeCount) }
+
+  /// Whether a node's share of an exchange stays below its limit, in the wider of both ways.
+  private func fits(_ tokens: Int, hidden: Int) -> Bool {
+    tokens * Self.topK * hidden * 4 * ranksPerNode <= Self.largestNodeBytes
   }
 
   /// Experts with about as many rows each as the grid asks for.
@@ -91,7 +114,6 @@ struct ClusterGrid {
   }
 
   func configuration(_ run: Run) throws -> RunConfiguration {
-    let ranks = topology.rankCount
     let shape = ModelShape(
       name: "calibration", source: "epsim", hiddenSize: run.hidden, expertFFNSize: run.expertFFN,
       expertCount: run.experts, topK: run.topK, layerCount: 1,
@@ -99,21 +121,17 @@ struct ClusterGrid {
     let placement = try PlacementSpec.contiguous.place(
       load: LoadHistogram(layers: [0], expertCount: run.experts), topology: topology, groups: 1,
       modelLayers: [0])
-    let dealt = try run.tokensPerRank.map {
-      try TokenAssignment.block.ranks(tokenCount: $0 * ranks, rankCount: ranks)
-    }
+    let routing = ScopedRouting(
+      run.scope, expertCount: run.experts, topK: run.topK, tokensPerRank: run.tokensPerRank,
+      topology: topology)
+    let dealt = run.tokensPerRank.map { routing.rankOfPosition(tokens: $0) }
     let sizes = dealt.count
     return RunConfiguration(
       model: shape, layers: [0], elementType: elementType, weightSharing: .shared, seed: seed,
-      tokenCount: run.tokensPerRank.max()! * ranks,
+      tokenCount: run.tokensPerRank.max()! * routing.senders.count,
       rankOfPosition: (0..<(Self.warmupRounds + rounds) * sizes).map { dealt[$0 % sizes] },
       warmupSteps: Self.warmupRounds * sizes, measuredSteps: rounds * sizes,
-      routings: [
-        .workload(
-          ScopedRouting(
-            run.scope, expertCount: run.experts, topK: run.topK,
-            tokensPerRank: run.tokensPerRank, topology: topology))
-      ],
+      routings: [.workload(routing)],
       cases: [
         RunCase(
           name: run.scope.rawValue, placement: placement, replicaChoice: .expertRoundRobin,

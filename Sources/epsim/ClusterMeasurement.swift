@@ -48,6 +48,7 @@ struct ClusterMeasurement {
       let parts = LayerParts(result.timeline, steps: Array(steps))
       if run.scope != .everywhere {
         let level: ClusterSamples.Level = run.scope == .inside ? .inside : .between
+        let senders = run.scope == .pairs ? 1 : grid.ranksPerNode
         for way in Phase.Exchange.allCases {
           let rowBytes =
             way == .dispatch
@@ -57,7 +58,7 @@ struct ClusterMeasurement {
           guard sent.rows > 0 else { continue }
           samples.exchanges.append(
             ClusterSamples.Exchange(
-              level: level, messages: Double(sent.messages),
+              level: level, sendersPerNode: senders, messages: Double(sent.messages),
               bytes: Bytes(Double(sent.rows * rowBytes)), time: parts.exchange[way]!))
         }
       }

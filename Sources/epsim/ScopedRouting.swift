@@ -7,7 +7,7 @@ internal import Workloads
 
 /// Tokens choose in turn among the experts of some ranks, so that all of them get equally many.
 ///
-/// For block assignment and contiguous placement of equal shares.
+/// For contiguous placement of equal shares, and tokens dealt by ``rankOfPosition(tokens:)``.
 struct ScopedRouting: RoutingSource {
   /// Which ranks the choices of a rank's tokens go to.
   enum Scope: String, CaseIterable {
@@ -15,6 +15,8 @@ struct ScopedRouting: RoutingSource {
     case inside
     /// Those of other nodes.
     case between
+    /// From the first rank of every node to the first ranks of the others; all others are idle.
+    case pairs
     /// All.
     case everywhere
   }
@@ -24,12 +26,14 @@ struct ScopedRouting: RoutingSource {
   let topK: Int
   /// Tokens of a rank, step by step, taken in turn.
   let tokensPerRank: [Int]
-  /// [R] experts that the tokens of each rank choose among.
+  /// The ranks that have tokens, ascending.
+  let senders: [Int]
+  /// [senders] experts that the tokens of each choose among.
   private let experts: [[Int32]]
 
   var name: String { scope.rawValue }
 
-  /// - Precondition: R divides E, and at least K experts are in scope of every rank.
+  /// - Precondition: R divides E, and at least K experts are in scope of every sender.
   init(
     _ scope: Scope, expertCount: Int, topK: Int, tokensPerRank: [Int], topology: Topology
   ) {
@@ -40,16 +44,24 @@ struct ScopedRouting: RoutingSource {
     let (ranks, nodes) = (topology.rankCount, topology.nodeOfRank)
     precondition(expertCount % ranks == 0, "\(expertCount) experts on \(ranks) ranks")
     let share = expertCount / ranks
-    experts = (0..<ranks).map { source in
+    let firsts = topology.firstRankOfNode
+    senders = scope == .pairs ? firsts : Array(0..<ranks)
+    experts = senders.map { source in
       (0..<ranks).filter {
         switch scope {
         case .inside: nodes[$0] == nodes[source]
         case .between: nodes[$0] != nodes[source]
+        case .pairs: $0 != source && firsts.contains($0)
         case .everywhere: true
         }
       }.flatMap { ($0 * share..<($0 + 1) * share).map { Int32($0) } }
     }
     precondition(experts.allSatisfy { $0.count >= topK }, "top-\(topK) of too few experts")
+  }
+
+  /// The rank of each position of a step with so many tokens a sender.
+  func rankOfPosition(tokens: Int) -> [Int32] {
+    senders.flatMap { repeatElement(Int32($0), count: tokens) }
   }
 
   func hasLayer(_ layer: Int) -> Bool { true }
@@ -59,12 +71,13 @@ struct ScopedRouting: RoutingSource {
   ) {
     let tokens = tokensPerRank[step % tokensPerRank.count]
     for row in 0..<positions.count {
-      let (rank, token) = Int(positions[row]).quotientAndRemainder(dividingBy: tokens)
-      let choices = experts[rank]
+      let (sender, token) = Int(positions[row]).quotientAndRemainder(dividingBy: tokens)
+      let choices = experts[sender]
       for choice in 0..<topK {
         let index = row * topK + choice
-        // Ranks begin at different experts, or few rows would all go to the same.
-        let turn = (rank * choices.count / experts.count + token * topK + choice) % choices.count
+        // Senders begin at different experts, or few rows would all go to the same.
+        let first = sender * choices.count / experts.count
+        let turn = (first + token * topK + choice) % choices.count
         decision.expertIndices[index] = choices[turn]
         decision.routingWeights[index] = 1 / Float(topK)
       }

@@ -11,6 +11,7 @@ internal import MoE
 internal import Placement
 internal import Projection
 internal import Reporting
+internal import Workloads
 
 /// Predicts cases, runs them, and says how far off the predictions are.
 struct ValidateCommand: DistributedCommand {
@@ -73,6 +74,11 @@ struct ValidateCommand: DistributedCommand {
       if let profile { try prediction.requireFit(profile) }
     }
     guard let record = try session.run(on: comm), let profile else { return }
+    if cluster == nil, run.output != "-" {
+      let path = "\(run.output)/cluster.yaml"
+      try OutputFile.write(Array(profile.yaml.utf8), toPath: path)
+      Console.note("profile: \(path)")
+    }
     let rows = try prediction.rows(by: profile, measured: record)
     let report = ValidationReport(rows, profile: profile, record: record)
     print(run.json ? try report.json : report.text)

@@ -37,7 +37,8 @@ import Testing
 
   /// What a machine of these parameters would have shown, off by up to `noise`.
   private func samples(
-    noise: Double, seed: UInt64 = 1, levels: [ClusterSamples.Level] = ClusterSamples.Level.allCases
+    noise: Double, seed: UInt64 = 1, levels: [ClusterSamples.Level] = ClusterSamples.Level.allCases,
+    ranksPerNode: Int = 2
   ) -> ClusterSamples {
     let random = CounterRandom(seed: seed, 9)
     var position: UInt64 = 0
@@ -52,7 +53,7 @@ import Testing
           let bytes = Bytes(messages * Double(1 << power))
           samples.exchanges.append(
             .init(
-              level: level, messages: messages, bytes: bytes,
+              level: level, sendersPerNode: ranksPerNode, messages: messages, bytes: bytes,
               time: noisy(Self.links[level]!.time(messages: messages, bytes: bytes))))
         }
       }
@@ -135,9 +136,10 @@ import Testing
   @Test func profilesAreReadAsTheyWereWritten() throws {
     let line = BytesPerSecond.gigabytes(0.125)
     for levels in [[], [.inside], [.between], ClusterSamples.Level.allCases] {
+      let ranksPerNode = levels.contains(.inside) ? 2 : 1
       let fit = try ClusterFit(
-        samples(noise: 0.02, levels: levels),
-        of: Self.machine(ranksPerNode: levels.contains(.inside) ? 2 : 1, lineRate: line))
+        samples(noise: 0.02, levels: levels, ranksPerNode: ranksPerNode),
+        of: Self.machine(ranksPerNode: ranksPerNode, lineRate: line))
       #expect(try ClusterProfile(yaml: fit.profile.yaml, place: "again") == fit.profile)
       let measured = fit.profile.values.filter { $0.provenance == .measured }
       #expect(measured.allSatisfy { $0.source == "nobody's measurement" })
@@ -212,7 +214,7 @@ import Testing
     var odd = samples(noise: 0)
     for time in [Seconds.zero, .microseconds(-1)] {
       odd.exchanges.append(
-        .init(level: .between, messages: 1, bytes: Bytes(64), time: time))
+        .init(level: .between, sendersPerNode: 2, messages: 1, bytes: Bytes(64), time: time))
       odd.experts.append(.init(count: 32, rows: 2, widths: Self.widths, time: time))
       odd.copies.append(.init(amount: 1e9, time: time))
       odd.plans.append(.init(amount: 1e9, time: time))
@@ -226,11 +228,33 @@ import Testing
     for power in 3...10 {
       flat.exchanges.append(
         .init(
-          level: .inside, messages: 1, bytes: Bytes(Double(1 << power)), time: .microseconds(4)))
+          level: .inside, sendersPerNode: 2, messages: 1, bytes: Bytes(Double(1 << power)),
+          time: .microseconds(4)))
     }
     let fit = try ClusterFit(flat, of: Self.machine())
     let link = fit.profile.network.inside
     #expect(abs(link.time(messages: 1, bytes: Bytes(64)).microseconds - 4) < 0.01)
     #expect(try ClusterProfile(yaml: fit.profile.yaml, place: "again") == fit.profile)
+  }
+
+  /// A rank alone that is as quick as all of its node together has the port for itself.
+  @Test(arguments: [1, 2])
+  func portsThatRanksShareAreFoundByPairs(sharing: Int) throws {
+    let link = Self.links[.between]!
+    var samples = samples(noise: 0.01, levels: [.inside])
+    for power in 10...20 {
+      let bytes = Bytes(Double(1 << power))
+      for senders in [1, 2] {
+        let sharers = Double(min(sharing, senders))
+        samples.exchanges.append(
+          .init(
+            level: .between, sendersPerNode: senders, messages: 1, bytes: bytes,
+            time: link.time(messages: sharers, bytes: bytes * sharers)))
+      }
+    }
+    let profile = try ClusterFit(samples, of: Self.machine()).profile
+    #expect(profile.network.ranksPerPort == sharing)
+    let segment = profile.network.between.segments.last!
+    #expect(abs(segment.bandwidth.value / link.segments[0].bandwidth.value - 1) < 0.02)
   }
 }

@@ -77,13 +77,21 @@ public struct ClusterFit: Sendable {
     var measured: [ClusterSamples.Level: ClosedRange<Bytes>] = [:]
     for level in ClusterSamples.Level.allCases {
       // Clocks of several machines may put an end before its beginning.
-      let rows = samples.exchanges.filter {
+      let measuredRows = samples.exchanges.filter {
         $0.level == level && $0.messages > 0 && $0.time > .zero
       }
+      let sharing = level == .between ? Self.ranksPerPort(measuredRows, machine) : 1
+      let rows = measuredRows.filter { $0.sendersPerNode == machine.ranksPerNode }
       guard !rows.isEmpty else { continue }
+      if sharing > 1 {
+        draft.set(
+          ["network", "between", "ranks_per_port"], Double(sharing), .measured,
+          source: "calibration")
+      }
       let fit = try LinkFit(
         rows.map {
-          LinkFit.Row(size: $0.bytes / $0.messages, messages: $0.messages, time: $0.time)
+          LinkFit.Row(
+            size: $0.bytes / $0.messages, messages: $0.messages * Double(sharing), time: $0.time)
         }, name: "exchanges \(level.rawValue) nodes",
         lineRate: level == .between ? machine.lineRate?.value ?? .infinity : .infinity)
       try Self.add(fit, level, machine, to: &draft)
@@ -97,6 +105,26 @@ public struct ClusterFit: Sendable {
     profile = try ClusterProfile(draft, place: "the calibrated profile")
     self.parts = parts
     measuredMessages = measured
+  }
+
+  /// What a rank alone must be faster by than one among all of its node: they share a port then.
+  private static let sharingGain = 1.5
+
+  /// The ranks that share a port between nodes: all of a node, or none.
+  ///
+  /// A port of its own takes a rank as long alone as beside others.
+  private static func ranksPerPort(
+    _ rows: [ClusterSamples.Exchange], _ machine: Machine
+  ) -> Int {
+    // Few bytes may pass in a burst that a port allows itself.
+    func rate(_ rows: [ClusterSamples.Exchange]) -> Double {
+      let most = rows.map(\.bytes).max() ?? .zero
+      return rows.filter { $0.bytes == most }.map { $0.bytes.value / $0.time.value }.max() ?? 0
+    }
+    let alone = rows.filter { $0.sendersPerNode < machine.ranksPerNode }
+    let together = rows.filter { $0.sendersPerNode == machine.ranksPerNode }
+    return rate(alone) >= sharingGain * rate(together) && !alone.isEmpty
+      ? machine.ranksPerNode : 1
   }
 
   private static func addHull(

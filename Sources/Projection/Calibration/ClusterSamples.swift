@@ -18,14 +18,19 @@ public struct ClusterSamples: Sendable {
   /// Dispatch or combine among ranks that enter together.
   public struct Exchange: Sendable {
     public var level: Level
+    /// Ranks of a node that send at once.
+    public var sendersPerNode: Int
     /// Blocks that a rank sends to others.
     public var messages: Double
     /// Bytes that a rank sends to others.
     public var bytes: Bytes
     public var time: Seconds
 
-    public init(level: Level, messages: Double, bytes: Bytes, time: Seconds) {
+    public init(
+      level: Level, sendersPerNode: Int, messages: Double, bytes: Bytes, time: Seconds
+    ) {
       self.level = level
+      self.sendersPerNode = sendersPerNode
       self.messages = messages
       self.bytes = bytes
       self.time = time
