@@ -86,8 +86,8 @@ let package = Package(
     .executableTarget(
       name: "epsim-bench",
       dependencies: [
-        "Reporting", "ExpertParallel", "MPI", "Kernels", "Placement", "CostModel", "Workloads",
-        "MoE", "Timing",
+        "Reporting", "Projection", "ExpertParallel", "MPI", "Kernels", "Placement", "CostModel",
+        "Workloads", "MoE", "Timing",
       ],
       path: "Benchmarks", swiftSettings: strict),
 

@@ -76,6 +76,7 @@ struct Bench {
         }
       ),
       ("router", { try RouterBench(type: types.last!).run($0, on: $1) }),
+      ("projection", { try ProjectionBench().run(on: $1) }),
     ]
   }
 
