@@ -60,6 +60,11 @@ struct ValidateCommand: DistributedCommand {
 
   func run(arguments: [String], on comm: borrowing Communicator) throws {
     if published { return try printPublished(arguments: arguments, on: comm) }
+    if let cluster, quick {
+      throw InputError(
+        "--quick with --cluster \(cluster), which leaves nothing to measure; accepted is one of them"
+      )
+    }
     let (cases, remark) = try CaseSpec.all(cases, routing, execution)
     let session = try RunSession(
       workload: workload, cases: cases, exchangeTable: execution.exchangeTable, run: run,

@@ -181,10 +181,10 @@ struct ClusterCommandTests {
     func refuse(_ ranks: Int, _ arguments: String..., part: String) throws {
       expectRefusal(
         try launch(
-          ranks,
-          ["validate"] + Self.cases + ["--output", "record", "--quick"] + arguments,
+          ranks, ["validate"] + Self.cases + ["--output", "record"] + arguments,
           in: folder.url), part)
     }
+    try refuse(1, "--cluster", path, "--quick", part: "--quick with --cluster")
     try refuse(2, "--cluster", "nowhere", part: "cluster nowhere is unknown, profiles are ")
     try refuse(2, "--cluster", path, part: "2 ranks on a node of cluster ranks-1 are not accepted")
     try refuse(
