@@ -47,11 +47,14 @@ final class CaseRunner {
     let routers = try CaseRouters(
       runCase, configuration: configuration, rank: rank, shard: shard, buffers: buffers)
     global = routers.global
+    let choices = ReplicaSpace(runCase, topology: configuration.topology)
     layers = try configuration.layers.map {
       try DistributedLayer(
         layer: $0, runCase: runCase, configuration: configuration, rank: rank, shard: shard,
-        buffers: buffers, engine: engines[layer: 0], router: routers.ofLayer[$0],
-        assignmentCapacity: assignments)
+        buffers: buffers, engine: engines[layer: 0],
+        replicas: LayerReplicas(
+          runCase, layer: $0, rank: rank, topology: configuration.topology, space: choices),
+        router: routers.ofLayer[$0], assignmentCapacity: assignments)
     }
     recorder = SpanRecorder(
       layout: StampLayout(
@@ -188,7 +191,7 @@ final class CaseRunner {
   private func chooseExchanges(on comm: borrowing Communicator) throws(MPIError) {
     guard let selection = runCase.selection else { return }
     if !configuration.routing(of: runCase).isLive {
-      for layer in layers { layer.planAhead() }
+      for layer in layers { try layer.planAhead(on: comm) }
     }
     var traffic = countedTraffic()
     traffic.replaceValues(try comm.allReduce(traffic.values, .sum))

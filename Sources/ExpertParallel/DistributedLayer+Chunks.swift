@@ -16,7 +16,7 @@ extension DistributedLayer {
     ledger.begin(at: MonotonicClock.now())
     try route(on: comm)
     ledger.book(.route)
-    plan.choose(decision, replicas: replicas)
+    try plan.choose(decision, replicas: replicas, on: comm)
     try exchange.prepare(plan, decision)
     ledger.book(.plan)
     disturb()

@@ -30,7 +30,7 @@ final class DistributedLayer {
   private let buffers: LayerBuffers
   /// What moves its rows; may change between steps.
   var engine: LayerEngine
-  let replicas: ReplicaTable
+  let replicas: LayerReplicas
   let experts: ExpertStage
   private let shared: ExpertStage?
   /// Nil where choices are looked up.
@@ -44,7 +44,8 @@ final class DistributedLayer {
 
   init(
     layer: Int, runCase: RunCase, configuration: RunConfiguration, rank: Int, shard: ExpertShard,
-    buffers: LayerBuffers, engine: LayerEngine, router: LiveRouter?, assignmentCapacity: Int
+    buffers: LayerBuffers, engine: LayerEngine, replicas: LayerReplicas, router: LiveRouter?,
+    assignmentCapacity: Int
   ) throws {
     number = layer
     model = configuration.model
@@ -53,13 +54,9 @@ final class DistributedLayer {
     self.buffers = buffers
     self.engine = engine
     self.rank = rank
-    let placement = runCase.placement
-    replicas = ReplicaTable(
-      placement: placement, layerRow: placement.row(ofLayer: layer)!, sourceRank: rank,
-      topology: configuration.topology, choice: runCase.replicaChoice)
+    self.replicas = replicas
     plan = DispatchPlan(
-      assignmentCapacity: assignmentCapacity, expertCount: placement.expertCount,
-      slotOffsets: placement.slotOffsets)
+      assignmentCapacity: assignmentCapacity, slotOffsets: runCase.placement.slotOffsets)
     decision = RoutingDecision(tokenCount: 0, topK: configuration.routing(of: runCase).choiceWidth)
     experts = shard.expertStage(layer: layer, runCase: runCase, rank: rank)
     shared = shard.sharedStage(layer: layer, compute: runCase.compute)
@@ -87,8 +84,11 @@ final class DistributedLayer {
         tokenCount: inputs.tokenCount, topK: router?.rule.choiceWidth ?? decision.topK)
   }
 
-  /// Plans the step that comes, outside of the measurement, so that its rows can be counted. Local.
-  func planAhead() { plan.choose(decision, replicas: replicas) }
+  /// Plans the step that comes, outside of the measurement, so that its rows can be counted. Collective
+  /// where the replica choice is.
+  func planAhead(on comm: borrowing Communicator) throws(MPIError) {
+    try plan.choose(decision, replicas: replicas, on: comm)
+  }
 
   /// Runs the layer on `buffers.activations`, marking the end of every phase. Collective.
   ///
@@ -116,7 +116,7 @@ final class DistributedLayer {
     recorder.mark(.begin)
     try route(on: comm)
     recorder.mark(.route)
-    try plan.build(decision, replicas: replicas)
+    try plan.build(decision, replicas: replicas, on: comm)
     try exchange.prepare(plan, decision)
     recorder.mark(.plan)
     disturb()

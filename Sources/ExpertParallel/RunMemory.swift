@@ -106,11 +106,10 @@ struct RunMemory {
       let planners = cases.map { runCase in
         (
           plan: DispatchPlan(
-            assignmentCapacity: capacity, expertCount: runCase.placement.expertCount,
-            slotOffsets: runCase.placement.slotOffsets),
-          table: ReplicaTable(
-            placement: runCase.placement, layerRow: runCase.placement.row(ofLayer: layer)!,
-            sourceRank: rank, topology: configuration.topology, choice: runCase.replicaChoice)
+            assignmentCapacity: capacity, slotOffsets: runCase.placement.slotOffsets),
+          replicas: LayerReplicas(
+            runCase, layer: layer, rank: rank, topology: configuration.topology,
+            space: ReplicaSpace(runCase, topology: configuration.topology))
         )
       }
       var rowsPerRank: [Int64] = []
@@ -118,8 +117,8 @@ struct RunMemory {
         let decision = StepInputs.decision(
           source, layer: layer, step: step,
           positions: configuration.positions(rank: rank, step: step))
-        for (plan, table) in planners {
-          try plan.build(decision, replicas: table)
+        for (plan, replicas) in planners {
+          try plan.build(decision, replicas: replicas, on: comm)
           rowsPerRank += plan.sendPartition.counts.map(Int64.init)
           largest.block = max(largest.block, rowsPerRank.suffix(comm.size).max() ?? 0)
         }
@@ -154,7 +153,11 @@ struct RunMemory {
     }
     let balanceBytes = configuration.balance.map { $0.byteCount(configuration) } ?? 0
     let planBytes = (cases.count * 20 + 8) * assignments * configuration.layers.count
-    let engineBytes = cases.reduce(0) { $0 + tableBytes(of: $1) }
+    let engineBytes = cases.reduce(0) {
+      $0 + tableBytes(of: $1)
+        + ReplicaSpace.byteCount(
+          $1, topology: configuration.topology, layers: configuration.layers.count)
+    }
     return expertBytes + sharedBytes + routerBytes + scratchBytes + inputBytes + planBytes
       + routingBytes + balanceBytes + engineBytes
       + bufferSizes.totalBytes

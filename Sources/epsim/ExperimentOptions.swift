@@ -61,7 +61,11 @@ struct CaseOptions: ParsableArguments {
       """)
   var placement = "contiguous"
 
-  @Option(help: "Which copy of a replicated expert serves a token: expert-rr, nearest.")
+  @Option(
+    help: """
+      Which copy of a replicated expert serves a token: expert-rr, nearest, token-hash, flat-mod, \
+      rank-static, random, tier-wrr, split, split-local, fewest-active, cover.
+      """)
   var replicaChoice = "expert-rr"
 
   @Option(

@@ -7,6 +7,7 @@ import Foundation
 import Kernels
 import MPI
 import MoE
+import Placement
 import TestSupport
 import Testing
 import Timing
@@ -88,6 +89,17 @@ private enum Watch {
     try expectNone(live)
     live.capacity = CapacityRule(factor: 1, policy: .probability, scope: .global)
     try expectNone(live)
+  }
+
+  @Test("no replica choice allocates, whether it needs counts or not")
+  func replicaChoices() throws {
+    try expectNone(
+      Scenario(
+        layers: [1, 2], tokens: 29, steps: 2, warmup: 1, workload: Self.zipf, nodes: 2,
+        placements: ["eplb+7"], replicaChoices: ReplicaChoice.allCases,
+        schemes: schemes(combine: .exact, wire: .f32, combineWire: .f32).filter {
+          $0.dedup == .none
+        }, compute: .none))
   }
 
   private static let zipf = ZipfWorkload(

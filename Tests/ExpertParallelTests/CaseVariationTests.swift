@@ -21,7 +21,7 @@ struct CaseVariationTests {
     for compute in [ExpertCompute.none, .emulated(rate: 1e12)] {
       var scenario = Scenario(
         workload: zipf, placements: ["contiguous", "random:3", "eplb+6"],
-        replicaChoices: ReplicaChoice.allCases)
+        replicaChoices: [.expertRoundRobin, .nearest])
       scenario.compute = compute
       let digests = try scenario.digests()
       try expectOnAllRanks(

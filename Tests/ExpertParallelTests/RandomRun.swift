@@ -43,7 +43,7 @@ struct RandomRun {
       ?? LoadHistogram(layers: layers, expertCount: model.expertCount)
     let cases = try (0..<caseCount).map { _ in
       let placement = try Self.placement(load: load, topology: topology, model: model, &draws)
-      let choice = ReplicaChoice.allCases[draws.below(2)]
+      let choice = ReplicaChoice.allCases[draws.below(ReplicaChoice.allCases.count)]
       let scheme = Self.scheme(&draws)
       return RunCase(
         name: "\(placement.name) \(choice) \(scheme)", placement: placement,

@@ -44,8 +44,7 @@ final class ChunkedExchange {
     self.blocks = blocks
     plans = blocks.map { _ in
       DispatchPlan(
-        assignmentCapacity: part.assignmentCapacity, expertCount: 0,
-        slotOffsets: setting.slotOffsets)
+        assignmentCapacity: part.assignmentCapacity, slotOffsets: setting.slotOffsets)
     }
   }
 

@@ -10,7 +10,7 @@ internal import Placement
 ///
 /// Rows are ordered by destination slot (and so by rank, for a rank's slots are consecutive), and
 /// within a slot by assignment: a counting sort. The storage is allocated once and reused; building
-/// a plan neither allocates nor communicates.
+/// a plan does not allocate, and communicates only where the replica choice needs counts.
 final class DispatchPlan {
   /// [T, K] slot that serves each assignment; -1 where it was dropped.
   let slots: UnsafeMutableBufferPointer<Int32>
@@ -32,13 +32,12 @@ final class DispatchPlan {
 
   private let slotOffsets: [Int]
   private let nextRow: UnsafeMutableBufferPointer<Int32>
-  private let expertUses: UnsafeMutableBufferPointer<Int32>
   private let rowsPerRank: UnsafeMutableBufferPointer<Int32>
 
   /// - Parameters:
   ///   - assignmentCapacity: the most assignments (tokens times K) of a step.
   ///   - slotOffsets: [R + 1] slots of rank r are `slotOffsets[r] ..< slotOffsets[r + 1]`.
-  init(assignmentCapacity: Int, expertCount: Int, slotOffsets: [Int]) {
+  init(assignmentCapacity: Int, slotOffsets: [Int]) {
     self.slotOffsets = slotOffsets
     let rankCount = slotOffsets.count - 1
     slots = .zeroed(assignmentCapacity)
@@ -46,32 +45,37 @@ final class DispatchPlan {
     tokenOfRow = .zeroed(assignmentCapacity)
     rowsPerSlot = .zeroed(slotOffsets[rankCount])
     nextRow = .zeroed(slotOffsets[rankCount])
-    expertUses = .zeroed(expertCount)
     rowsPerRank = .zeroed(rankCount)
     sendPartition = Partition(peerCount: rankCount)
   }
 
   deinit {
     for buffer in [
-      slots, rowOfAssignment, tokenOfRow, rowsPerSlot, nextRow, expertUses, rowsPerRank,
+      slots, rowOfAssignment, tokenOfRow, rowsPerSlot, nextRow, rowsPerRank,
     ] {
       buffer.deallocate()
     }
   }
 
-  /// Plans a batch. Local.
+  /// Plans a batch. Collective where the replica choice is.
   /// - Throws: an overflow of 2^31 rows.
-  func build(_ decision: borrowing RoutingDecision, replicas: ReplicaTable) throws(MPIError) {
-    choose(decision, replicas: replicas)
+  func build(
+    _ decision: borrowing RoutingDecision, replicas: LayerReplicas,
+    on comm: borrowing Communicator
+  ) throws(MPIError) {
+    try choose(decision, replicas: replicas, on: comm)
     try orderRows(topK: decision.topK)
   }
 
-  /// Chooses the slots of a batch and nothing more: its rows are planned in parts. Local.
-  func choose(_ decision: borrowing RoutingDecision, replicas: ReplicaTable) {
+  /// Chooses the slots of a batch and nothing more: its rows are planned in parts. Collective where
+  /// the replica choice is.
+  func choose(
+    _ decision: borrowing RoutingDecision, replicas: LayerReplicas,
+    on comm: borrowing Communicator
+  ) throws(MPIError) {
     take(0..<decision.tokenCount, topK: decision.topK)
-    replicas.choose(
-      decision, into: UnsafeMutableBufferPointer(rebasing: slots[..<assignmentCount]),
-      uses: expertUses)
+    try replicas.choose(
+      decision, into: UnsafeMutableBufferPointer(rebasing: slots[..<assignmentCount]), on: comm)
   }
 
   /// Plans some tokens of a batch, whose slots were chosen for all of them together. Local.

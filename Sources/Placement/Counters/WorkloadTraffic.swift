@@ -12,6 +12,7 @@ public struct WorkloadTraffic: Sendable {
   private let source: any RoutingSource
   private let placement: ExpertPlacement
   private let topology: Topology
+  private let choice: ReplicaChoice
   /// [rows, R] tables, row-major.
   private let tables: [ReplicaTable]
 
@@ -29,6 +30,7 @@ public struct WorkloadTraffic: Sendable {
     self.source = source
     self.placement = placement
     self.topology = topology
+    self.choice = choice
     tables = placement.layers.indices.flatMap { row in
       (0..<topology.rankCount).map { rank in
         ReplicaTable(
@@ -43,26 +45,57 @@ public struct WorkloadTraffic: Sendable {
   /// - Parameter rankOfPosition: [T] source rank of each token of the step.
   public func counters(step: Int, rankOfPosition: [Int32]) -> TrafficCounters {
     var counters = TrafficCounters(placement: placement, topology: topology)
-    var uses = Array(repeating: Int32(0), count: placement.expertCount)
+    let workspace = ChoiceWorkspace(placement: placement, nodeCount: topology.nodeCount)
+    var counts: [Int32] = []
     var positionsOfRank = Array(repeating: [Int32](), count: topology.rankCount)
     for (position, rank) in rankOfPosition.enumerated() {
       positionsOfRank[Int(rank)].append(Int32(position))
     }
     // Layers outside: a source may route a layer of the whole step for the first rank that asks.
     for (row, layer) in placement.layers.enumerated() {
+      let shares = BatchShares(
+        placement: placement, layerRow: row, topology: topology, choice: choice)
+      if let shares {
+        counts = sourceCounts(layer: layer, step: step, positionsOfRank)
+        counts.withUnsafeBufferPointer { shares.solve($0) }
+      }
       for (rank, positions) in positionsOfRank.enumerated() {
-        var decision = RoutingDecision(tokenCount: positions.count, topK: source.topK)
+        let decision = decision(layer: layer, step: step, positions)
         var slots = decision.expertIndices
-        source.route(layer: layer, step: step, positions: positions.span, into: &decision)
+        if let shares {
+          counts.withUnsafeBufferPointer { shares.fill(workspace.shares, ofSource: rank, $0) }
+        }
         slots.withUnsafeMutableBufferPointer { slots in
-          uses.withUnsafeMutableBufferPointer { uses in
-            tables[row * topology.rankCount + rank].choose(decision, into: slots, uses: uses)
-          }
+          tables[row * topology.rankCount + rank].choose(decision, into: slots, workspace)
           counters.add(
             layerRow: row, sourceRank: rank, slots: UnsafeBufferPointer(slots), topK: source.topK)
         }
       }
     }
     return counters
+  }
+
+  private func decision(layer: Int, step: Int, _ positions: [Int32]) -> RoutingDecision {
+    var decision = RoutingDecision(tokenCount: positions.count, topK: source.topK)
+    source.route(layer: layer, step: step, positions: positions.span, into: &decision)
+    return decision
+  }
+
+  /// [R, E] assignments of each rank's tokens. The choices are looked up again afterwards: all of
+  /// them together may be more than memory holds.
+  private func sourceCounts(
+    layer: Int, step: Int, _ positionsOfRank: [[Int32]]
+  ) -> [Int32] {
+    let experts = placement.expertCount
+    var counts = Array(repeating: Int32(0), count: positionsOfRank.count * experts)
+    counts.withUnsafeMutableBufferPointer { counts in
+      for (rank, positions) in positionsOfRank.enumerated() {
+        ReplicaTable.count(
+          decision(layer: layer, step: step, positions),
+          into: UnsafeMutableBufferPointer(
+            rebasing: counts[rank * experts..<(rank + 1) * experts]))
+      }
+    }
+    return counts
   }
 }
