@@ -48,29 +48,33 @@ extension BatchShares {
   ///
   /// A heap sort, for the library's sort allocates.
   private func sortByLoad() {
-    let count = order.count
-    for expert in order.indices { order[expert] = expert }
-    for root in stride(from: count / 2 - 1, through: 0, by: -1) { sink(root, below: count) }
-    for last in stride(from: count - 1, to: 0, by: -1) {
-      order.swapAt(0, last)
-      sink(0, below: last)
+    order.withUnsafeMutableBufferPointer { order in
+      totals.withUnsafeBufferPointer { totals in
+        func comesBefore(_ left: Int, _ right: Int) -> Bool {
+          if totals[left] != totals[right] { return totals[left] > totals[right] }
+          let (a, b) = (hosts.hosts(of: left).count, hosts.hosts(of: right).count)
+          return a != b ? a < b : left < right
+        }
+        // The root of the heap comes last in the order.
+        func sink(_ start: Int, below end: Int) {
+          var root = start
+          while 2 * root + 1 < end {
+            var child = 2 * root + 1
+            if child + 1 < end, comesBefore(order[child], order[child + 1]) { child += 1 }
+            guard comesBefore(order[root], order[child]) else { return }
+            order.swapAt(root, child)
+            root = child
+          }
+        }
+        for expert in order.indices { order[expert] = expert }
+        for root in stride(from: order.count / 2 - 1, through: 0, by: -1) {
+          sink(root, below: order.count)
+        }
+        for last in stride(from: order.count - 1, to: 0, by: -1) {
+          order.swapAt(0, last)
+          sink(0, below: last)
+        }
+      }
     }
-  }
-
-  /// Lets an expert sink in the heap, whose root comes last in the order.
-  private func sink(_ start: Int, below end: Int) {
-    var root = start
-    while 2 * root + 1 < end {
-      var child = 2 * root + 1
-      if child + 1 < end, comesBefore(order[child], order[child + 1]) { child += 1 }
-      guard comesBefore(order[root], order[child]) else { return }
-      order.swapAt(root, child)
-      root = child
-    }
-  }
-
-  private func comesBefore(_ left: Int, _ right: Int) -> Bool {
-    (-totals[left], hosts.hosts(of: left).count, left)
-      < (-totals[right], hosts.hosts(of: right).count, right)
   }
 }

@@ -84,15 +84,7 @@ public final class BatchShares {
     precondition(
       sourceCounts.count == classOfSource.count * experts,
       "\(sourceCounts.count) counts of \(classOfSource.count) ranks and \(experts) experts")
-    for index in counts.indices { counts[index] = 0 }
-    for index in totals.indices { totals[index] = 0 }
-    for (source, group) in classOfSource.enumerated() {
-      for expert in 0..<experts {
-        let count = Int(sourceCounts[source * experts + expert])
-        counts[group * experts + expert] += count
-        totals[expert] += count
-      }
-    }
+    addUp(sourceCounts)
     flow.clear()
     localFlow?.clear()
     switch choice {
@@ -114,22 +106,26 @@ public final class BatchShares {
     _ sourceCounts: UnsafeBufferPointer<Int32>
   ) {
     shares.update(repeating: 0)
-    let (experts, row) = (hosts.expertCount, classOfSource[source] * hosts.count)
+    let flow = localFlow ?? flow
+    let (experts, group) = (hosts.expertCount, classOfSource[source])
     for expert in 0..<experts {
       var left = Int(sourceCounts[source * experts + expert])
       guard left > 0 else { continue }
       let range = hosts.hosts(of: expert)
-      // What own copies have left over for others is shared in order of the sources.
       if servesOwnFirst {
         for host in range where hosts.ranks[host] == source {
-          let own = min(left, classShare(row + host))
+          let own = min(left, flow.shares[group * hosts.count + host])
           shares[hosts.slots[host]] += Int32(own)
           left -= own
         }
       }
+      // What own copies leave over is shared in order of the sources.
       var (start, end) = (before[source * experts + expert], 0)
       for host in range where left > 0 {
-        end += classShare(row + host) - ownShare(of: host, sourceCounts, source: source)
+        end += flow.shares[group * hosts.count + host]
+        if servesOwnFirst, classOfSource[hosts.ranks[host]] == group {
+          end -= ownShare(of: host, flow, sourceCounts)
+        }
         let taken = min(left, max(0, end - start))
         shares[hosts.slots[host]] += Int32(taken)
         (start, left) = (start + taken, left - taken)
@@ -137,38 +133,57 @@ public final class BatchShares {
     }
   }
 
-  private func classShare(_ index: Int) -> Int {
-    localFlow?.shares[index] ?? flow.shares[index]
-  }
-
-  /// What a host takes of its own rank's assignments before others of the same class as `source`.
+  /// What a host takes of its own rank's assignments before others of the rank's class.
   private func ownShare(
-    of host: Int, _ sourceCounts: UnsafeBufferPointer<Int32>, source: Int
+    of host: Int, _ flow: SplitFlow, _ sourceCounts: UnsafeBufferPointer<Int32>
   ) -> Int {
     let rank = hosts.ranks[host]
-    guard servesOwnFirst, classOfSource[rank] == classOfSource[source] else { return 0 }
     return min(
       Int(sourceCounts[rank * hosts.expertCount + hosts.experts[host]]),
-      classShare(classOfSource[rank] * hosts.count + host))
+      flow.shares[classOfSource[rank] * hosts.count + host])
   }
 
-  /// Numbers the assignments that own copies leave over.
-  private func number(_ sourceCounts: UnsafeBufferPointer<Int32>) {
+  /// Adds up the counts of sources of a class, and of all.
+  private func addUp(_ sourceCounts: UnsafeBufferPointer<Int32>) {
     let experts = hosts.expertCount
-    for index in before.indices { before[index] = Int(sourceCounts[index]) }
-    if servesOwnFirst {
-      for (host, rank) in hosts.ranks.enumerated() {
-        before[rank * experts + hosts.experts[host]] -= ownShare(
-          of: host, sourceCounts, source: rank)
+    // Through pointers: checked accesses to properties would cost more than the flow.
+    counts.withUnsafeMutableBufferPointer { counts in
+      counts.update(repeating: 0)
+      for (source, group) in classOfSource.enumerated() {
+        for expert in 0..<experts {
+          counts[group * experts + expert] += Int(sourceCounts[source * experts + expert])
+        }
+      }
+      totals.withUnsafeMutableBufferPointer { totals in
+        totals.update(repeating: 0)
+        for first in stride(from: 0, to: counts.count, by: experts) {
+          for expert in 0..<experts { totals[expert] += counts[first + expert] }
+        }
       }
     }
-    // Exclusive sums within a class; `counts` has served its purpose.
-    for index in counts.indices { counts[index] = 0 }
-    for (source, group) in classOfSource.enumerated() {
-      for expert in 0..<experts {
-        let rest = before[source * experts + expert]
-        before[source * experts + expert] = counts[group * experts + expert]
-        counts[group * experts + expert] += rest
+  }
+
+  /// Numbers the assignments that own copies leave over: exclusive sums within a class.
+  private func number(_ sourceCounts: UnsafeBufferPointer<Int32>) {
+    let experts = hosts.expertCount
+    let flow = localFlow ?? flow
+    before.withUnsafeMutableBufferPointer { before in
+      for index in before.indices { before[index] = Int(sourceCounts[index]) }
+      if servesOwnFirst {
+        for (host, rank) in hosts.ranks.enumerated() {
+          before[rank * experts + hosts.experts[host]] -= ownShare(of: host, flow, sourceCounts)
+        }
+      }
+      // The sums of classes have served their purpose.
+      counts.withUnsafeMutableBufferPointer { counts in
+        counts.update(repeating: 0)
+        for (source, group) in classOfSource.enumerated() {
+          for expert in 0..<experts {
+            let rest = before[source * experts + expert]
+            before[source * experts + expert] = counts[group * experts + expert]
+            counts[group * experts + expert] += rest
+          }
+        }
       }
     }
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: the smallest load of the fullest rank that any split over given copies can reach.
 
-public import MoE
+internal import MoE
 
 /// The exact min-max split of a layer's load over the copies of a placement, as a fraction.
 ///
