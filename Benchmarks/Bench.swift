@@ -78,6 +78,7 @@ struct Bench {
       ("router", { try RouterBench(type: types.last!).run($0, on: $1) }),
       ("projection", { try ProjectionBench().run(on: $1) }),
       ("choice", { try ChoiceBench().run(on: $1) }),
+      ("placement", { try PlacementBench().run(on: $1) }),
     ]
   }
 

@@ -36,6 +36,8 @@ struct PlaceCommand: ParsableCommand {
 
   @OptionGroup(title: "Machine") var machine: MachineOptions
 
+  @OptionGroup(title: "Ranks") var ranks: RankOptions
+
   @Option(parsing: .unconditional, help: "Tokens that a generator is asked for.")
   var tokens = 4096
 
@@ -89,9 +91,13 @@ struct PlaceCommand: ParsableCommand {
       guard (1...histogram.expertCount).contains(groups) else {
         throw InputError("--groups \(groups), accepted are 1 to \(histogram.expertCount)")
       }
-      return Problem(load: histogram) {
-        try spec.place(
-          load: histogram, topology: topology, groups: groups, modelLayers: histogram.layers)
+      var problem = PlacementProblem(load: histogram, topology: topology, groups: groups)
+      try ranks.read(
+        for: spec, topology: topology, expertCount: histogram.expertCount,
+        layerLists: [histogram.layers]
+      ).complete(&problem)
+      return Problem(load: histogram) { [problem] in
+        try spec.place(problem, modelLayers: histogram.layers)
       }
     }
     guard (1...1_048_576).contains(tokens) else {
@@ -106,8 +112,12 @@ struct PlaceCommand: ParsableCommand {
     let fitted = try setup.fitted(
       for: needed, judgedSteps: 0..<1, tokensPerStep: tokens, rankCount: topology.rankCount,
       files: files)
+    let rankValues = try ranks.read(
+      for: spec, topology: topology, expertCount: setup.model.expertCount,
+      layerLists: [Array(setup.model.moeLayers), setup.layers])
     return Problem(load: fitted.load) {
-      try setup.place(spec, topology: topology, fitted: fitted, files: files)
+      try setup.place(
+        spec, topology: topology, fitted: fitted, files: files, complete: rankValues.complete)
     }
   }
 }

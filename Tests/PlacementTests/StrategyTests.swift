@@ -90,41 +90,85 @@ import Workloads
     #expect(BalancedPacking.pack([], room: [0, 0]).isEmpty)
   }
 
-  private static let specs = [
-    "contiguous", "round-robin", "random", "random:7", "lpt", "eplb", "eplb+5", "eplb+8:global",
-  ]
+  /// Every entry of the catalogue, without and with extra slots, with every value at its ends.
+  private static let specs = PlacementSpec.catalogue.flatMap { entry in
+    [entry.name] + (entry.makesReplicas ? ["\(entry.name)+5", "\(entry.name)+8"] : [])
+      + entry.parameters.flatMap { parameter in
+        parameter.extremes.map { "\(entry.name):\(parameter.name)=\($0)" }
+      }
+  }
 
   @Test(arguments: specs, [1, 2, 3, 5, 8, 13])
   func everyStrategyServesEveryExpertForAnyNumberOfRanks(text: String, ranks: Int) throws {
     let spec = try PlacementSpec(parsing: text)
+    let entry = try #require(spec.entry)
     for experts in [1, 3, 8, 10] {
-      var random = RandomDraws(key: 3, number: experts)
-      let rows = (0..<3).map { _ in
-        (0..<experts).map { _ in Int.random(in: 0...100, using: &random) }
+      let problem = try PlacementProblem.offeringEverything(
+        experts: experts, ranks: ranks, seed: UInt64(ranks))
+      func solve() throws -> ExpertPlacement { try spec.place(problem, modelLayers: []) }
+      let placement: ExpertPlacement
+      do {
+        // Construction checks that each expert has a slot.
+        placement = try solve()
+      } catch let error as InputError {
+        // Only what cannot be is refused, in a sentence that names the placement.
+        let isImpossible =
+          text.hasPrefix("hot-tier") || text.hasSuffix("hierarchical")
+          || experts + spec.extraSlots > experts * ranks
+        #expect(isImpossible && error.description.hasPrefix("placement \(text): "), "\(error)")
+        continue
       }
-      let load = try load(rows[0], rows[1], rows[2], Array(repeating: 0, count: experts))
-      // Construction checks that each expert has a slot.
-      let placement = try spec.place(
-        load: load, topology: Topology(ranks: ranks), groups: 1, modelLayers: [])
       #expect(placement.name == text)
-      #expect(placement.layers == load.layers)
+      #expect(placement.layers == problem.load.layers)
       #expect(placement.rankCount == ranks)
-      #expect(placement.extraSlotCount == spec.extraSlots)
-      let slots = (0..<ranks).map { placement.slots(ofRank: $0).count }
-      #expect(slots.max()! - slots.min()! <= 1)
-      let isContiguous = spec == .contiguous
-      if !isContiguous { #expect(slots == slots.sorted(by: >)) }
-      for row in load.layers.indices {
+      if !entry.choosesSlots { #expect(placement.extraSlotCount == spec.extraSlots) }
+      for row in placement.layers.indices {
         #expect(
-          placement.replicaCounts(layerRow: row).reduce(0, +) == experts + spec.extraSlots)
+          placement.replicaCounts(layerRow: row).reduce(0, +)
+            == experts + placement.extraSlotCount)
         let bound = LoadBound(
-          loads: load.row(row), slotCount: placement.slotCount, rankCount: ranks)
-        let largest = try placement.uniformRankLoads(load, layerRow: row).max()!
+          loads: problem.load.row(row), slotCount: placement.slotCount, rankCount: ranks)
+        let largest = try placement.uniformRankLoads(problem.load, layerRow: row).max()!
         #expect(largest >= bound.value * (1 - 1e-12))
       }
-      #expect(
-        try spec.place(
-          load: load, topology: Topology(ranks: ranks), groups: 1, modelLayers: []) == placement)
+      #expect(try solve() == placement)
+    }
+  }
+
+  /// Slots that are given are filled exactly, those of empty ranks included.
+  @Test(arguments: PlacementSpec.catalogue.filter { !$0.choosesSlots }.map(\.name))
+  func slotsOfRanksAreFilledAsGiven(name: String) throws {
+    let spec = try PlacementSpec(parsing: name)
+    let entry = try #require(spec.entry)
+    for slots in [[4, 0, 3, 1], [1, 1, 2, 4], [5, 3, 4, 0]] {
+      let isServed = entry.makesReplicas || slots.reduce(0, +) == 8
+      guard isServed else { continue }
+      var problem = try PlacementProblem.offeringEverything(experts: 8, ranks: 4, seed: 21)
+      problem.slotsPerRank = slots
+      let placement = try spec.place(problem, modelLayers: [])
+      #expect((0..<4).map { placement.slots(ofRank: $0).count } == slots)
+    }
+  }
+
+  /// Loads of nothing are served too.
+  @Test(arguments: PlacementSpec.catalogue.filter { $0.fitting <= .load }.map(\.name))
+  func anEmptyLoadIsServed(name: String) throws {
+    var problem = try PlacementProblem.offeringEverything(experts: 8, ranks: 3, seed: 22)
+    problem.load = LoadHistogram(layers: problem.load.layers, expertCount: 8)
+    let placement = try PlacementSpec(parsing: name).place(problem, modelLayers: [])
+    #expect(placement.layers == problem.load.layers)
+  }
+
+  @Test func evenSharesDifferByOneSlotAtMost() throws {
+    for text in ["contiguous", "round-robin", "random", "lpt", "snake+3", "eplb+5"] {
+      for ranks in [1, 3, 7] {
+        let placement = try PlacementSpec(parsing: text).place(
+          PlacementProblem.offeringEverything(experts: 10, ranks: ranks, seed: 23),
+          modelLayers: [])
+        let slots = (0..<ranks).map { placement.slots(ofRank: $0).count }
+        #expect(slots.max()! - slots.min()! <= 1)
+        if text != "contiguous" { #expect(slots == slots.sorted(by: >)) }
+      }
     }
   }
 

@@ -16,6 +16,8 @@ public struct PlacementSpec: Sendable, Equatable, CustomStringConvertible {
   public let filePath: String?
   /// Slots beyond one per expert, over all ranks.
   public let extraSlots: Int
+  /// Whether the number of extra slots is written; it else follows from the slots of the ranks.
+  private let saysExtraSlots: Bool
   /// As it was written; tables call the placement this.
   public let description: String
   private let values: SpecValues
@@ -29,6 +31,7 @@ public struct PlacementSpec: Sendable, Equatable, CustomStringConvertible {
   private init(name: String) {
     (strategyName, filePath, extraSlots, values) = (name, nil, 0, SpecValues())
     description = name
+    saysExtraSlots = false
   }
 
   public static func == (left: PlacementSpec, right: PlacementSpec) -> Bool {
@@ -58,10 +61,12 @@ public struct PlacementSpec: Sendable, Equatable, CustomStringConvertible {
     description = text
     if text.contains("/") || text.hasSuffix(".json") || text.hasSuffix(".csv") {
       (strategyName, filePath, extraSlots, values) = (nil, text, 0, SpecValues())
+      saysExtraSlots = false
       return
     }
     let (head, parameters) = Self.cut(text, at: ":")
     let (name, extra) = Self.cut(head, at: "+")
+    saysExtraSlots = extra != nil
     guard let entry = Self.catalogue.first(where: { $0.name == name }) else {
       throw InputError("placement \"\(text)\" is unknown, accepted are \(Self.accepted)")
     }
@@ -105,12 +110,22 @@ public struct PlacementSpec: Sendable, Equatable, CustomStringConvertible {
   ) throws -> ExpertPlacement {
     var problem = problem
     problem.extraSlots = extraSlots
+    try problem.checkRanks(for: description)
     if let filePath {
       return try FilePlacement(
         path: filePath, bytes: try readFile(filePath), modelLayers: modelLayers
       ).place(problem, name: description)
     }
     guard let entry else { preconditionFailure("no strategy \(description)") }
+    if problem.slotsPerRank != nil, !entry.choosesSlots {
+      let free = problem.slotCount - problem.load.expertCount
+      if entry.makesReplicas, !saysExtraSlots, free >= 0 { problem.extraSlots = free }
+      try problem.requireSlots(
+        problem.load.expertCount + problem.extraSlots, for: description,
+        because: entry.makesReplicas
+          ? "one for each expert and \(problem.extraSlots) extra ones"
+          : "because it makes no replicas")
+    }
     return try entry.make(values).place(problem, name: description)
   }
 

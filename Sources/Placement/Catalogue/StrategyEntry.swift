@@ -27,6 +27,10 @@ public struct StrategyEntry: Sendable {
   public let fitting: Fitting
   /// Whether it makes replicas: whether `+EXTRA` may follow its name.
   public let makesReplicas: Bool
+  /// Whether the number of slots follows from its parameters or from the placement of the moment.
+  public let choosesSlots: Bool
+  /// Whether it gives faster ranks more.
+  public let usesSpeeds: Bool
   /// Whether it starts from the placement of the moment.
   public let needsCurrent: Bool
   /// Whether it judges by the time of a layer on a cluster.
@@ -37,13 +41,16 @@ public struct StrategyEntry: Sendable {
 
   init(
     _ name: String, _ meaning: String, fitting: Fitting, makesReplicas: Bool = false,
-    needsCurrent: Bool = false, needsPrices: Bool = false, _ parameters: SpecParameter...,
+    choosesSlots: Bool = false, usesSpeeds: Bool = false, needsCurrent: Bool = false,
+    needsPrices: Bool = false, _ parameters: SpecParameter...,
     make: @escaping @Sendable (SpecValues) -> any PlacementStrategy
   ) {
     self.name = name
     self.meaning = meaning
     self.fitting = fitting
     self.makesReplicas = makesReplicas
+    self.choosesSlots = choosesSlots
+    self.usesSpeeds = usesSpeeds
     self.needsCurrent = needsCurrent
     self.needsPrices = needsPrices
     self.parameters = parameters

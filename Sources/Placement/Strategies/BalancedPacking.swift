@@ -30,33 +30,29 @@ public enum BalancedPacking {
       return room.indices.filter { room[$0] == 1 }.map { Position(pack: $0, index: 0) }
     }
     var positions = Array(repeating: Position(pack: 0, index: 0), count: loads.count)
-    // A full pack counts as infinitely heavy, so that the search is a plain minimum.
-    var sums = room.map { $0 > 0 ? Float(0) : .infinity }
     var held = Array(repeating: 0, count: room.count)
+    var lightest = KeyedHeap(
+      room.indices.lazy.filter { room[$0] > 0 }.map { (item: $0, key: Float(0)) })
     for item in fallingOrder(loads) {
-      let pack = firstMinimum(sums)
+      guard let (pack, sum) = lightest.first else { break }
       positions[item] = Position(pack: pack, index: held[pack])
       held[pack] += 1
-      sums[pack] = held[pack] == room[pack] ? .infinity : sums[pack] + loads[item]
+      if held[pack] == room[pack] {
+        lightest.removeFirst()
+      } else {
+        lightest.replaceFirst(key: sum + loads[item])
+      }
     }
     return positions
   }
 
   /// Indices by falling load, equal loads by rising index.
-  private static func fallingOrder(_ loads: [Float]) -> [Int] {
+  static func fallingOrder(_ loads: [Float]) -> [Int] {
     // The bits of a load grow with its value, which is not negative: with the index they make one
     // integer key.
     loads.enumerated()
       .map { UInt64(~$1.bitPattern) << 32 | UInt64($0) }
       .sorted()
       .map { Int($0 & 0xffff_ffff) }
-  }
-
-  private static func firstMinimum(_ values: [Float]) -> Int {
-    values.withUnsafeBufferPointer { values in
-      var best = 0
-      for index in 1..<max(1, values.count) where values[index] < values[best] { best = index }
-      return best
-    }
   }
 }

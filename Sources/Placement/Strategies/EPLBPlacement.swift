@@ -65,11 +65,20 @@ public struct EPLBPlacement: PlacementStrategy {
           + "ranks on nodes \(problem.topology.nodeOfRank)\(instead)")
     }
     // On one node the slot rule for remainders applies; between nodes it would be unequal.
-    guard nodes == 1 || problem.slotCount % ranks == 0 else {
+    guard nodes == 1 || problem.slotsPerRank != nil || problem.slotCount % ranks == 0 else {
       throw InputError(
         "placement \(name): hierarchical needs slots that divide evenly among ranks, not "
           + "\(problem.slotCount) slots (\(experts) experts and \(problem.extraSlots) extra) on "
           + "\(ranks) ranks\(instead)")
+    }
+    let offsets = problem.slotOffsets
+    for node in 0..<nodes {
+      let slots = offsets[(node + 1) * perNode] - offsets[node * perNode]
+      guard slots >= experts / nodes else {
+        throw InputError(
+          "placement \(name): hierarchical needs at least \(experts / nodes) slots on each node, not "
+            + "\(slots) on node \(node)\(instead)")
+      }
     }
   }
 }

@@ -23,22 +23,15 @@ public struct ExpertReplication: Sendable, Equatable {
     var experts = (0..<Int32(loads.count)).map { $0 }
     experts.reserveCapacity(replicaCount)
     var counts = Array(repeating: 1, count: loads.count)
-    var perReplica = loads
+    // Negated: the heap's first is the heaviest.
+    var lightness = KeyedHeap(loads.enumerated().lazy.map { (item: $0, key: -$1) })
     for _ in loads.count..<replicaCount {
-      let expert = Self.firstMaximum(perReplica)
+      guard let expert = lightness.first?.item else { break }
       experts.append(Int32(expert))
       counts[expert] += 1
-      perReplica[expert] = loads[expert] / Load(counts[expert])
+      lightness.replaceFirst(key: -loads[expert] / Load(counts[expert]))
     }
     expertOfReplica = experts
     replicaCounts = counts
-  }
-
-  private static func firstMaximum<Load: BinaryFloatingPoint>(_ values: [Load]) -> Int {
-    values.withUnsafeBufferPointer { values in
-      var best = 0
-      for index in 1..<max(1, values.count) where values[index] > values[best] { best = index }
-      return best
-    }
   }
 }

@@ -18,12 +18,12 @@ public struct RandomPlacement: PlacementStrategy {
   }
 
   public func place(_ problem: PlacementProblem, name: String) throws -> ExpertPlacement {
+    try problem.requireOneSlotPerExpert(for: name)
     let experts = problem.load.expertCount
     let key = CounterRandom(seed: seed, Self.purpose).key
     return try ExpertPlacement(
       name: name, layers: problem.load.layers, expertCount: experts,
-      slotOffsets: SlotLayout.firstRanksHoldMore(
-        slotCount: experts, rankCount: problem.topology.rankCount),
+      slotOffsets: problem.slotOffsets,
       physicalToLogical: problem.load.layers.map { layer in
         var row = (0..<Int32(experts)).map { $0 }
         var random = RandomDraws(key: key, number: layer)
