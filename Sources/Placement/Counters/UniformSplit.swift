@@ -35,23 +35,3 @@ extension ExpertPlacement {
     }
   }
 }
-
-/// What no placement of a layer can go below, if replicas share an expert's load evenly.
-public struct LoadBound: Sendable, Equatable {
-  /// Load of a rank if all ranks were equal.
-  public let mean: Double
-  /// Load of the heaviest replica when the slots are given out as well as possible.
-  public let heaviestReplica: Double
-  /// The larger of the two: a lower bound on the largest rank load.
-  public var value: Double { max(mean, heaviestReplica) }
-
-  /// - Parameters:
-  ///   - loads: [E] loads of a layer.
-  ///   - slotCount: P, at least E.
-  public init(loads: some Sequence<Int>, slotCount: Int, rankCount: Int) {
-    let loads = loads.map { Double($0) }
-    let replication = ExpertReplication(loads: loads, replicaCount: slotCount)
-    mean = loads.reduce(0, +) / Double(rankCount)
-    heaviestReplica = zip(loads, replication.replicaCounts).map { $0 / Double($1) }.max() ?? 0
-  }
-}
