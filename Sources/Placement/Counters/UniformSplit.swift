@@ -34,4 +34,18 @@ extension ExpertPlacement {
       return largest > 0 ? loads.reduce(0, +) / Double(rankCount) / largest : 1
     }
   }
+
+  /// (sum over rows of the largest rank load) / (sum of the mean), the load split evenly over
+  /// replicas; 1 where there is no load.
+  ///
+  /// - Throws: `InputError` when the load does not fit.
+  public func maxOverMean(_ load: LoadHistogram) throws -> Double {
+    var (largest, mean) = (0.0, 0.0)
+    for row in layers.indices {
+      let loads = try uniformRankLoads(load, layerRow: row)
+      largest += loads.max() ?? 0
+      mean += loads.reduce(0, +) / Double(rankCount)
+    }
+    return mean > 0 ? largest / mean : 1
+  }
 }
