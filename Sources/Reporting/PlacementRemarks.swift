@@ -2,12 +2,12 @@
 // epsim: what a comparison of placements shows, in sentences.
 
 internal import CostModel
+internal import Placement
 
 /// The remarks that are true of some placements on the judged tokens.
 ///
 /// Each is a sentence with its figures, or is left out.
 struct PlacementRemarks {
-  private typealias Row = PlacementLabRecord.Row
   private let rows: [PlacementLabRecord.Row]
   private let nodeCount: Int
   private let dedup: Dedup

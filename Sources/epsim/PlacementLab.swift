@@ -2,11 +2,11 @@
 // epsim: judges placements on tokens of a workload.
 
 internal import CostModel
+internal import Kernels
 internal import MoE
 internal import Placement
 internal import Projection
 internal import Reporting
-internal import Timing
 internal import Workloads
 
 /// Solves placements and scores them on the tokens that they were fitted to, and on others.
