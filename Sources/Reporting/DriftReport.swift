@@ -20,8 +20,8 @@ public struct DriftReport {
     let lags = rows[0].drift.lags.map(\.windows)
     var table = TextTable(
       [("fitted to each window", .left)]
-        + lags.map { ("load after\n\($0) window\($0 == 1 ? "" : "s")", .right) }
-        + lags.map { ("over own fit\nafter \($0)", .right) }
+        + lags.map { ("load\n+\($0)", .right) }
+        + lags.map { ("loss\n+\($0)", .right) }
         + [("moved\na re-fit", .right), ("share of\nslots", .right), ("kept\n(Jaccard)", .right)])
     for row in rows {
       table.add(
@@ -34,9 +34,9 @@ public struct DriftReport {
     }
     return table.text + "\n\n"
       + Paragraph(
-        "windows of \(windowTokens) tokens; load: max/mean of a placement fitted so many windows "
-          + "earlier; over own fit: against one fitted to the window itself; moved: slots over all "
-          + "layers, ranks relabelled inside nodes.", indent: 0
+        "Windows of \(windowTokens) tokens. Load +h: max/mean of a placement fitted h windows earlier; "
+          + "loss +h: against one fitted to the window itself. Moved: slots over all layers, ranks "
+          + "relabelled inside nodes.", indent: 0
       ).text
   }
 }

@@ -36,7 +36,8 @@ public struct HeatMap {
     let merged =
       rowStep * columnStep == 1 ? "" : ", a cell is \(rowStep) x \(columnStep) of them"
     var lines = [
-      "\(title); from row to column, █ is \(Quantity.significant(largest))\(merged)"
+      "\(title); from row to column, █ up to \(Quantity.significant(largest)), least "
+        + Quantity.significant(sums.min() ?? 0) + merged
     ]
     // Every cell is two columns wide, so that maps of equal sides look square.
     lines.append(

@@ -84,6 +84,8 @@ public struct PlacementLabRecord: Encodable {
   /// Rows that no other beats in load max/mean and copies between nodes.
   public let frontOfLoadAndTraffic: [String]
   public let remarks: [String]
+  /// How fitted placements grow old, by name; absent unless asked for.
+  public var drift: [String: PlacementDrift]?
 
   /// - Precondition: at least one row.
   public init(

@@ -61,16 +61,33 @@ public struct PlacementRecord: Encodable {
     }
     sumMeanOverSumMax = sums.max > 0 ? sums.mean / sums.max : 1
     let bounds = placement.layers.map { layer in
-      LoadBound(
-        loads: load.row(load.row(ofLayer: layer)!), slotOffsets: placement.slotOffsets)
+      Self.bound(Array(load.row(load.row(ofLayer: layer)!)), placement)
     }
-    balancednessBound = bounds.map { $0.value > 0 ? $0.mean / $0.value : 1 }
+    balancednessBound = bounds.map { $0.largest > 0 ? $0.mean / $0.largest : 1 }
     let mean = bounds.reduce(0) { $0 + $1.mean }
-    maxOverMeanBound = mean > 0 ? bounds.reduce(0) { $0 + $1.value } / mean : 1
+    maxOverMeanBound = mean > 0 ? bounds.reduce(0) { $0 + $1.largest } / mean : 1
     maxReplicas =
       placement.layers.indices.map { placement.replicaCounts(layerRow: $0).max() ?? 1 }.max() ?? 1
     uselessReplicas = placement.uselessReplicaCount
     self.solveMs = solveMs
+  }
+}
+
+extension PlacementRecord {
+  /// Layers of so few experts are searched for the best placement.
+  private static let fewExperts = 16
+
+  /// The mean load, and what the largest is at least when replicas share evenly.
+  private static func bound(
+    _ loads: [Int], _ placement: ExpertPlacement
+  ) -> (mean: Double, largest: Double) {
+    let bound = LoadBound(loads: loads, slotOffsets: placement.slotOffsets)
+    guard loads.count <= fewExperts else { return (bound.mean, bound.value) }
+    let optimum = PlacementOptimum(
+      loads: loads,
+      slotsPerRank: (0..<placement.rankCount).map { placement.slots(ofRank: $0).count },
+      isDistinct: false, nodeLimit: 200_000)
+    return (bound.mean, max(bound.value, optimum?.bound ?? 0))
   }
 }
 

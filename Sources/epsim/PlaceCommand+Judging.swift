@@ -93,11 +93,15 @@ extension PlaceCommand {
         entry.placement, of: entry.spec, reference: reference, solveMs: entry.ms,
         refit: entry.problem.solve)
     }
-    let record = PlacementLabRecord(
+    var record = PlacementLabRecord(
       judged.map(\.row), topology: topology, layers: lab.setup.layers.count, dedup: lab.dedup,
       replicaChoice: lab.choice, cluster: lab.profile?.name,
       fittedTokens: lab.setup.fitDescription,
       judgedTokens: judge ?? lab.setup.judgedDescription, movedFrom: reference.name)
+    let drifts = drift ? try self.drifts(solved, lab: lab) : []
+    if drift {
+      record.drift = Dictionary(uniqueKeysWithValues: drifts.map { ($0.name, $0.drift) })
+    }
     if solved.count > 1 {
       print(json ? try RecordCoding.text(record) : PlacementLabReport(record).text)
     } else {
@@ -117,7 +121,9 @@ extension PlaceCommand {
             before: reference.name == solved[0].placement.name ? nil : before
           ).text)
     }
-    if drift, !json { try reportDrift(solved, lab: lab) }
+    if drift, !json {
+      print("\n" + DriftReport(drifts, windowTokens: lab.driftWindowTokens).text)
+    }
   }
 
   /// What moves are counted from: the first of several, contiguous experts for one.
@@ -149,18 +155,11 @@ extension PlaceCommand {
     print(json ? try RecordCoding.text(table.rows) : table.text)
   }
 
-  private func reportDrift(_ solved: [Solved], lab: PlacementLab) throws {
-    let fitted = solved.filter(\.spec.needsLoad)
-    guard !fitted.isEmpty else {
-      throw InputError("--drift: none of the placements \(placement) is fitted, so none grows old")
-    }
-    let rows = try fitted.map { entry in
+  private func drifts(
+    _ solved: [Solved], lab: PlacementLab
+  ) throws -> [(name: String, drift: PlacementDrift)] {
+    try solved.filter(\.spec.needsLoad).map { entry in
       (entry.placement.name, try lab.drift(of: entry.spec, refit: entry.problem.solve))
     }
-    print(
-      "\n"
-        + DriftReport(
-          rows.map { (name: $0.0, drift: $0.1.drift) }, windowTokens: rows[0].1.windowTokens
-        ).text)
   }
 }

@@ -96,6 +96,9 @@ struct PlaceCommand: ParsableCommand {
     guard maxSeconds >= 0, maxSeconds <= 86_400 else {
       throw InputError("--max-seconds \(maxSeconds), accepted are 0 to 86400")
     }
+    guard !drift || specs.contains(where: \.needsLoad) else {
+      throw InputError("--drift: \(placement) is not fitted, so it does not grow old")
+    }
     if load == nil, workload.fit == nil {
       // All placements of a list see the same tokens.
       workload.fit =

@@ -113,24 +113,28 @@ struct PlacementLab {
     return StepBound(loads: judged.loads, slotsPerRank: slotsPerRank)
   }
 
+  /// Tokens of a window of ``drift(of:refit:)``.
+  var driftWindowTokens: Int { 4 * driftStepTokens }
+
+  /// A window is cut into four steps.
+  private var driftStepTokens: Int {
+    setup.trace.map { max(1, $0.tokenCount / (4 * Self.windowCount)) } ?? judged.tokensPerStep
+  }
+
   /// Fits a strategy to windows of the whole workload and lets the fits grow old.
   ///
-  /// - Returns: the drift and the tokens of a window.
   /// - Throws: ``InputError`` where the workload is too short.
   func drift(
     of spec: PlacementSpec, refit: (FittedTokens) throws -> ExpertPlacement
-  ) throws -> (drift: PlacementDrift, windowTokens: Int) {
-    let stepCount = 4 * Self.windowCount
-    let tokens = setup.trace.map { max(1, $0.tokenCount / stepCount) } ?? judged.tokensPerStep
-    guard
-      let all = try setup.sampled(
-        .all(steps: stepCount), tokensPerStep: tokens, rankCount: topology.rankCount)
-    else { preconditionFailure("judged tokens without a source") }
-    let windows = all.windows(atMost: Self.windowCount)
+  ) throws -> PlacementDrift {
+    let all = try setup.sampled(
+      .all(steps: 4 * Self.windowCount), tokensPerStep: driftStepTokens,
+      rankCount: topology.rankCount)
+    let windows = all?.windows(atMost: Self.windowCount) ?? []
     guard windows.count >= 2 else {
       throw InputError(
-        "--drift needs tokens of at least two windows, \(setup.options.workload) has \(all.steps.count)"
-      )
+        "--drift needs a workload of at least two steps, --workload \(setup.options.workload) "
+          + "tells \(windows.count)")
     }
     var fits: [ExpertPlacement] = []
     for window in windows {
@@ -139,9 +143,8 @@ struct PlacementLab {
       fits.append(
         fits.last.map { fit.relabelled(toKeep: $0, topology: topology, keepingNodes: true) } ?? fit)
     }
-    let drift = try PlacementDrift(fits: fits) { placement, window in
+    return try PlacementDrift(fits: fits) { placement, window in
       try score(placement, on: windows[window], prices: nil).score!.load.maxOverMean
     }
-    return (drift, windows[0].steps.count * tokens)
   }
 }
