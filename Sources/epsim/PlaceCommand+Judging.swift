@@ -88,10 +88,11 @@ extension PlaceCommand {
       return
     }
     let reference = try reference(solved, topology: topology)
+    var bounds: [[Int]: StepBound] = [:]
     let judged = try solved.map { entry in
       try lab.judge(
         entry.placement, of: entry.spec, reference: reference, solveMs: entry.ms,
-        refit: entry.problem.solve)
+        bounds: &bounds, refit: entry.problem.solve)
     }
     var record = PlacementLabRecord(
       judged.map(\.row), topology: topology, layers: lab.setup.layers.count, dedup: lab.dedup,

@@ -66,11 +66,13 @@ struct PlacementLab {
   /// Judges a placement.
   ///
   /// - Parameters:
-  ///   - reference: what moves are counted from; nil for the placement itself.
+  ///   - reference: what moves are counted from.
   ///   - refit: the strategy fitted to other tokens.
+  ///   - bounds: those of slots that were judged before, by slots per rank.
   func judge(
-    _ placement: ExpertPlacement, of spec: PlacementSpec, reference: ExpertPlacement?,
-    solveMs: Double, refit: (FittedTokens) throws -> ExpertPlacement
+    _ placement: ExpertPlacement, of spec: PlacementSpec, reference: ExpertPlacement,
+    solveMs: Double, bounds: inout [[Int]: StepBound],
+    refit: (FittedTokens) throws -> ExpertPlacement
   ) throws -> Judged {
     let prices = try prices(slotCount: placement.slotCount)
     let scorer = try score(placement, on: judged, prices: prices)
@@ -85,7 +87,8 @@ struct PlacementLab {
       let best = try self.score(refit(tokens), on: judged, prices: prices).score!
       regret = Self.cost(score) / Self.cost(best) - 1
     }
-    let reference = reference ?? placement
+    let bound = try bounds[slots] ?? bound(slotsPerRank: slots, prices: prices)
+    bounds[slots] = bound
     try placement.requireSameShape(as: reference)
     let moved = placement.relabelled(toKeep: reference, topology: topology, keepingNodes: true)
     let elementBytes = profile?.usualPrecision.bytes ?? 2
@@ -95,7 +98,7 @@ struct PlacementLab {
         * Double(setup.model.expertParameterCount) * elementBytes,
       isFitted: spec.needsLoad,
       fitted: try fitted.map { try self.score(placement, on: $0, prices: prices).score! },
-      judged: score, bound: try bound(slotsPerRank: slots, prices: prices), regret: regret,
+      judged: score, bound: bound, regret: regret,
       movedSlots: moved.movedSlots(from: reference), solveMs: solveMs)
     return Judged(row: row, counters: counters)
   }

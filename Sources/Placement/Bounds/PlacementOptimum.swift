@@ -4,8 +4,9 @@
 /// The best placement of one layer where replicas share an expert's load evenly, or how far it may
 /// be away.
 ///
-/// Replica counts are tried first, then the ranks of every replica: heavy ones first, ranks in the
-/// same state once, replicas of an expert on rising ranks. Exact for a dozen experts; beyond that the
+/// Replica counts are tried first, those of ``ExpertReplication`` before all others, then the ranks of
+/// every replica: heavy ones first, ranks in the same state once, replicas of an expert on rising
+/// ranks. Exact for a dozen experts; beyond that the
 /// search stops after a number of nodes, and the gap says what is open.
 public struct PlacementOptimum: Sendable, Equatable {
   /// The smallest largest load that was found.
@@ -40,6 +41,8 @@ public struct PlacementOptimum: Sendable, Equatable {
     let root = LoadBound(loads: loads, slotOffsets: offsets).value
     var search = PlacementSearch(
       loads: loads, room: slotsPerRank, isDistinct: isDistinct, bound: root, nodeLimit: nodeLimit)
+    search.tryCounts(
+      ExpertReplication(loads: loads.map { Double($0) }, replicaCount: slotCount).replicaCounts)
     search.chooseCounts(at: 0, extra: slotCount - loads.count)
     guard let best = search.best else { return nil }
     largestLoad = search.bestLoad
@@ -86,6 +89,14 @@ private struct PlacementSearch {
 
   /// Loads that are equal but for rounding are equal.
   private func isBetter(_ load: Double) -> Bool { load < bestLoad * (1 - 1e-12) }
+
+  /// Tries these numbers of replicas, so that others have something to beat.
+  mutating func tryCounts(_ given: [Int]) {
+    guard given.allSatisfy({ $0 <= mostCopies }) else { return }
+    counts = given
+    pack(place: 0, copy: 0, after: -1, left: loads.reduce(0, +))
+    counts = Array(repeating: 1, count: loads.count)
+  }
 
   /// Tries all numbers of replicas of the experts from a place of the order on.
   mutating func chooseCounts(at place: Int, extra: Int) {

@@ -19,6 +19,14 @@ public struct MigrationPlan: Sendable, Equatable {
     public let destination: Int
     /// The lowest slot of the new placement that it fills on its destination.
     public let slot: Int
+
+    public init(layerRow: Int, expert: Int, source: Int?, destination: Int, slot: Int) {
+      self.layerRow = layerRow
+      self.expert = expert
+      self.source = source
+      self.destination = destination
+      self.slot = slot
+    }
   }
 
   /// In the order of rows, destinations and slots.
