@@ -19,6 +19,10 @@ public struct PlacementLabRecord: Encodable {
     public let memoryBytesPerRank: Double
     /// Whether the placement depends on a load or on tokens.
     public let isFitted: Bool
+    /// Load max/mean on the load that it was fitted to, all steps summed and shared evenly by
+    /// replicas: what strategies minimise, and smaller than that of any step; null for placements
+    /// that are not fitted.
+    @ExplicitNull public var summedLoadMaxOverMean: Double?
     /// On the tokens that it was fitted to; null where they are not known.
     @ExplicitNull public var fitted: PlacementScore?
     /// On the judged tokens.
@@ -36,7 +40,7 @@ public struct PlacementLabRecord: Encodable {
     public let solveMs: Double
 
     public init(
-      _ placement: ExpertPlacement, memoryBytesPerRank: Double, isFitted: Bool,
+      _ placement: ExpertPlacement, memoryBytesPerRank: Double, summedLoadMaxOverMean: Double?,
       fitted: PlacementScore?, judged: PlacementScore, bound: StepBound, regret: Double?,
       movedSlots: Int, solveMs: Double
     ) {
@@ -46,7 +50,8 @@ public struct PlacementLabRecord: Encodable {
       slotsPerRank = (0..<placement.rankCount).map { placement.slots(ofRank: $0).count }.max() ?? 0
       uselessReplicas = placement.uselessReplicaCount
       self.memoryBytesPerRank = memoryBytesPerRank
-      self.isFitted = isFitted
+      isFitted = summedLoadMaxOverMean != nil
+      self.summedLoadMaxOverMean = summedLoadMaxOverMean
       self.fitted = fitted
       self.judged = judged
       loadBound = bound.loadMaxOverMean

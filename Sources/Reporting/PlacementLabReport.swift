@@ -19,12 +19,14 @@ public struct PlacementLabReport {
   }
 
   private var heading: String {
-    """
-    \(counted(record.ranks, "rank")) on \(counted(record.nodes, "node")), \
-    \(counted(record.layers, "layer")); computed, nothing was run
-    fitted to \(record.fittedTokens), judged on \(record.judgedTokens); --dedup \(record.dedup), \
-    --replica-choice \(record.replicaChoice)\(record.cluster.map { ", cluster \($0)" } ?? "")
-    """
+    let machine =
+      "\(counted(record.ranks, "rank")) on \(counted(record.nodes, "node")), "
+      + "\(counted(record.layers, "layer")); computed, nothing was run"
+    let tokens =
+      "fitted to \(record.fittedTokens), judged on \(record.judgedTokens); --dedup "
+      + "\(record.dedup), --replica-choice \(record.replicaChoice)"
+      + (record.cluster.map { ", cluster \($0)" } ?? "")
+    return machine + "\n" + Paragraph(tokens, indent: 2).text
   }
 
   private func counted(_ count: Int, _ word: String) -> String {

@@ -74,19 +74,16 @@ struct PlacementRemarks {
 
   /// Where the last per cent of balance is worth nothing.
   private var closeToMean: [String] {
-    guard
-      let row = rows.filter({
-        $0.isFitted && $0.fitted.map { $0.load.maxOverMean <= 1.01 } ?? false
-      })
-      .min(by: { $0.slots < $1.slots }), let fitted = row.fitted
+    let close = rows.filter { $0.summedLoadMaxOverMean.map { $0 <= 1.01 } ?? false }
+    guard let row = close.min(by: { $0.slots < $1.slots }), let summed = row.summedLoadMaxOverMean
     else { return [] }
     let judged = row.judged.load.maxOverMean
     return [
-      "With \(row.slotsPerRank) slots per rank \(row.name) is within "
-        + "\(percent(max(0, fitted.load.maxOverMean - 1))) of the mean on the fitted tokens"
+      "With \(row.slotsPerRank) slot\(row.slotsPerRank == 1 ? "" : "s") per rank \(row.name) is within "
+        + "\(percent(max(0, summed - 1))) of the mean on the load it was fitted to"
         + (judged > 1.02
-          ? ", but \(percent(judged - 1)) above it on the judged ones: more balance on the fitted ones "
-            + "is worth nothing."
+          ? ", but \(percent(judged - 1)) above it on the judged steps: more balance on that load is "
+            + "worth nothing."
           : ": more balance is worth nothing.")
     ]
   }

@@ -23,8 +23,8 @@ extension PlaceCommand {
       ]
       if let other = others.first(where: \.isGiven) {
         throw InputError(
-          "\(other.option) needs tokens, which --load \(load!) does not tell; use --workload with a "
-            + "trace or a generator")
+          "\(other.option) needs tokens, which --load \(load!) does not tell; use --workload with "
+            + "a trace or a generator")
       }
     }
     return Setting(
@@ -91,7 +91,8 @@ extension PlaceCommand {
     var bounds: [[Int]: StepBound] = [:]
     let judged = try solved.map { entry in
       try lab.judge(
-        entry.placement, of: entry.spec, reference: reference, solveMs: entry.ms,
+        entry.placement, of: entry.spec, fittedTo: entry.problem.load, reference: reference,
+        solveMs: entry.ms,
         bounds: &bounds, refit: entry.problem.solve)
     }
     var record = PlacementLabRecord(

@@ -17,8 +17,8 @@ struct PlaceCommand: ParsableCommand {
     abstract: "Solve an expert placement from a trace or a load file.",
     discussion: """
       The load comes from the workload (see --fit) or from --load. Balancedness is mean rank load /
-      max rank load with the load split evenly over replicas, on the load that was fitted. Placements
-      are judged on tokens that they were not fitted to (docs/placement.md).
+      max rank load with the load split evenly over replicas, on the load that was fitted.
+      Placements are judged on tokens that they were not fitted to (docs/placement.md).
 
       Examples:
         epsim place --load load.csv --ranks 8 --placement eplb+8
@@ -41,8 +41,8 @@ struct PlaceCommand: ParsableCommand {
 
   @Option(
     help: """
-      Judge on another workload: a trace or a generator of the same model; with --load another load \
-      file. --fit is then all.
+      Judge on another workload: a trace or a generator of the same model; with --load another \
+      load file. --fit is then all.
       """)
   var judge: String?
 

@@ -70,7 +70,8 @@ struct PlacementLab {
   ///   - refit: the strategy fitted to other tokens.
   ///   - bounds: those of slots that were judged before, by slots per rank.
   func judge(
-    _ placement: ExpertPlacement, of spec: PlacementSpec, reference: ExpertPlacement,
+    _ placement: ExpertPlacement, of spec: PlacementSpec, fittedTo load: LoadHistogram,
+    reference: ExpertPlacement,
     solveMs: Double, bounds: inout [[Int]: StepBound],
     refit: (FittedTokens) throws -> ExpertPlacement
   ) throws -> Judged {
@@ -96,7 +97,7 @@ struct PlacementLab {
       placement,
       memoryBytesPerRank: Double((slots.max() ?? 0) * setup.layers.count)
         * Double(setup.model.expertParameterCount) * elementBytes,
-      isFitted: spec.needsLoad,
+      summedLoadMaxOverMean: spec.needsLoad ? try placement.maxOverMean(load) : nil,
       fitted: try fitted.map { try self.score(placement, on: $0, prices: prices).score! },
       judged: score, bound: bound, regret: regret,
       movedSlots: moved.movedSlots(from: reference), solveMs: solveMs)
