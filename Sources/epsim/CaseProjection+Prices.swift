@@ -12,8 +12,8 @@ extension CaseProjection {
   /// What a placement is chosen and judged by on a cluster.
   ///
   /// - Parameter slotOffsets: [R + 1] slots of the ranks; they decide what travels beside a row.
-  /// - Throws: ``InputError`` where the case cannot be projected, or the profile has no peak for the
-  ///   precision.
+  /// - Throws: ``InputError`` where the case cannot be projected, or the profile has no peak for
+  ///   the precision.
   func prices(
     _ spec: CaseSpec, slotOffsets: [Int], profile: ClusterProfile, precision: Precision
   ) throws -> LayerPrices {

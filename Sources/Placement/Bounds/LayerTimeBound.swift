@@ -7,12 +7,13 @@ public import Workloads
 /// A lower bound on ``PricedLayer`` over all placements with given slots and all replica choices.
 ///
 /// Two arguments, of which the larger counts:
-/// - The mean rank. A rank's own chain (plan, pack, dispatch, experts, combine, reduce) is no longer
-///   than the layer, so neither is any weighted mean of the chains. Weighted by speed the experts of
-///   all ranks add up to one rank's that runs everything: their time is convex and homogeneous but
-///   for its fixed part, which is left out. Exchanges need at least what ``OffNodeBound`` says.
-/// - The busiest rank. Ranks meet at both exchanges, so the layer is no shorter than the slowest pack
-///   and the slowest experts together; some rank has the load of ``LoadBound``.
+/// - The mean rank. A rank's own chain (plan, pack, dispatch, experts, combine, reduce) is no
+///   longer than the layer, so neither is any weighted mean of the chains. Weighted by speed the
+///   experts of all ranks add up to one rank's that runs everything: their time is convex and
+///   homogeneous but for its fixed part, which is left out. Exchanges need at least what
+///   ``OffNodeBound`` says.
+/// - The busiest rank. Ranks meet at both exchanges, so the layer is no shorter than the slowest
+///   pack and the slowest experts together; some rank has the load of ``LoadBound``.
 ///
 /// Ranks that differ count as the best of each kind in every respect. Copies inside nodes, message
 /// sizes and latencies beyond the first message are not counted: a gap need not be real.
@@ -101,8 +102,8 @@ private struct BestRank {
     widths = prices.widths
   }
 
-  /// Seconds that experts with these rows take one rank of speed 1, without its fixed part; products
-  /// run at the best rate of up to `whole` rows.
+  /// Seconds that experts with these rows take one rank of speed 1, without its fixed part;
+  /// products run at the best rate of up to `whole` rows.
   func experts(_ loads: [(rows: Double, whole: Double)]) -> Double {
     var (products, rows) = (0.0, 0.0)
     for load in loads {

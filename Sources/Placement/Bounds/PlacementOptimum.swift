@@ -4,10 +4,10 @@
 /// The best placement of one layer where replicas share an expert's load evenly, or how far it may
 /// be away.
 ///
-/// Replica counts are tried first, those of ``ExpertReplication`` before all others, then the ranks of
-/// every replica: heavy ones first, ranks in the same state once, replicas of an expert on rising
-/// ranks. Exact for a dozen experts; beyond that the
-/// search stops after a number of nodes, and the gap says what is open.
+/// Replica counts are tried first, those of ``ExpertReplication`` before all others, then the ranks
+/// of every replica: heavy ones first, ranks in the same state once, replicas of an expert on
+/// rising ranks. Exact for a dozen experts; beyond that the search stops after a number of nodes,
+/// and the gap says what is open.
 public struct PlacementOptimum: Sendable, Equatable {
   /// The smallest largest load that was found.
   public let largestLoad: Double

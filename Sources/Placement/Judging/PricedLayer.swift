@@ -7,9 +7,9 @@ public import CostModel
 ///
 ///     plan, pack | dispatch | group, experts, ungroup | combine | reduce
 ///
-/// Exchanges by ``PortModel`` on the copies that dedup leaves, experts by ``ExpertTime``, ranks meet as
-/// in ``LayerRecursion``; all ranks begin at once. What no placement changes is left out: attention,
-/// norm, gate, shared experts.
+/// Exchanges by ``PortModel`` on the copies that dedup leaves, experts by ``ExpertTime``, ranks
+/// meet as in ``LayerRecursion``; all ranks begin at once. What no placement changes is left out:
+/// attention, norm, gate, shared experts.
 public struct PricedLayer: Sendable {
   private let prices: LayerPrices
   private let topology: Topology

@@ -6,13 +6,9 @@
 /// Source: Kuhn 1955, Munkres 1957 (the Hungarian method), with shortest augmenting paths: O(n^3).
 /// Equal costs: rows are served in rising order, each by its lowest column; no order beyond that.
 enum AssignmentProblem {
-  /// Costs that must not be paid.
-  static let forbidden = Int.max / 1_000_000
-
   /// [n] the column of each row.
   ///
-  /// Shape: `costs` [n][n], from 0 to ``forbidden``. Where every assignment has a forbidden pair, one
-  /// with the fewest is returned.
+  /// Shape: `costs` [n][n], not negative; their sum does not overflow.
   static func solve(_ costs: [[Int]]) -> [Int] {
     let count = costs.count
     precondition(costs.allSatisfy { $0.count == count }, "costs of \(count) rows are not square")

@@ -15,8 +15,8 @@ public struct BreakEven: Sendable, Equatable {
     gain = before - after
   }
 
-  /// n* = migration / (before - after), steps until the time is won back; nil for never: steps get no
-  /// faster, or a time is unknown (NaN).
+  /// n* = migration / (before - after), steps until the time is won back; nil for never: steps get
+  /// no faster, or a time is unknown (NaN).
   public var steps: Double? {
     guard gain.value > 0, migration.value >= 0, migration.value.isFinite else { return nil }
     return migration / gain

@@ -23,8 +23,8 @@ extension ExpertPlacement {
     layers.indices.reduce(0) { $0 + movedSlots(from: old, layerRow: $1) }
   }
 
-  /// How alike two placements are: pairs (layer, rank, expert) that both have / that one of them has;
-  /// 1 for equal ones.
+  /// How alike two placements are: pairs (layer, rank, expert) that both have / that one of them
+  /// has; 1 for equal ones.
   /// - Precondition: both have the same layers.
   public func similarity(to other: ExpertPlacement) -> Double {
     var (both, either) = (0, 0)

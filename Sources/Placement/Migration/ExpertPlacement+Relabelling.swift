@@ -4,12 +4,12 @@
 public import CostModel
 
 extension ExpertPlacement {
-  /// The same sets of experts on other ranks, layer by layer, so that the fewest slots move from what
-  /// stands there now; on each rank, what stays keeps its slot.
+  /// The same sets of experts on other ranks, layer by layer, so that the fewest slots move from
+  /// what stands there now; on each rank, what stays keeps its slot.
   ///
   /// Only ranks with equally many slots change places. Inside a node load, copies between nodes and
-  /// fan-out stay what they are; copies between ranks change, for tokens stay on theirs. Across nodes
-  /// traffic changes too: ask for `keepingNodes` where it was fitted.
+  /// fan-out stay what they are; copies between ranks change, for tokens stay on theirs. Across
+  /// nodes traffic changes too: ask for `keepingNodes` where it was fitted.
   ///
   /// - Parameter keepingNodes: whether a rank may only change places with those of its node.
   /// - Precondition: both have the same layers, experts and ranks, and the topology these ranks.

@@ -5,9 +5,9 @@ public import CostModel
 
 /// The transfers that turn one placement into another, only what must move.
 ///
-/// A rank that holds an expert already copies it into further slots itself. What it does not hold it
-/// gets once from the nearest rank that does: one of its node before others, then the one that sends
-/// the fewest so far, then the lowest. Local.
+/// A rank that holds an expert already copies it into further slots itself. What it does not hold
+/// it gets once from the nearest rank that does: one of its node before others, then the one that
+/// sends the fewest so far, then the lowest. Local.
 public struct MigrationPlan: Sendable, Equatable {
   /// An expert on its way.
   public struct Transfer: Sendable, Equatable {
@@ -43,7 +43,8 @@ public struct MigrationPlan: Sendable, Equatable {
   public var sent: Int { transfers.count - recreated }
 
   /// - Parameter lostRanks: ranks whose experts are gone; they may get new ones.
-  /// - Precondition: placements of the same layers, experts and ranks; the topology has these ranks.
+  /// - Precondition: placements of the same layers, experts and ranks; the topology has these
+  ///   ranks.
   public init(
     from old: ExpertPlacement, to new: ExpertPlacement, topology: Topology,
     lostRanks: Set<Int> = []
