@@ -68,8 +68,13 @@ public struct ExpertTime: Sendable {
     return FlopsPerSecond(exp(logRates[next - 1] + share * rise))
   }
 
+  /// The best rate of products of up to so many rows per expert.
+  public func bestRate(upTo rows: Double) -> FlopsPerSecond {
+    rank.efficiencies.filter { $0.rows <= rows }.reduce(rate(rows: rows)) { max($0, $1.rate) }
+  }
+
   /// (a^4 + b^4)^(1/4), without overflow.
-  static func smoothMaximum(_ a: Double, _ b: Double) -> Double {
+  public static func smoothMaximum(_ a: Double, _ b: Double) -> Double {
     let (large, small) = (max(a, b), min(a, b))
     guard large > 0, large < .infinity else { return large }
     let square = (small / large) * (small / large)

@@ -23,11 +23,20 @@ public struct PlacementRecord: Encodable {
   public let sumMeanOverSumMax: Double
   /// The best balancedness that mean load and heaviest replica allow, per layer.
   public let balancednessBound: [Double]
+  /// (sum over layers of the lower bound of the largest rank load) / (sum of the mean).
+  public let maxOverMeanBound: Double
   public let maxReplicas: Int
   /// Slots whose expert their rank already holds, over all layers.
   public let uselessReplicas: Int
   /// Time that solving took, milliseconds; reading and writing files not included.
   public let solveMs: Double
+  /// Load max/mean on the judged load, where only loads are known; absent without `--judge`.
+  public var judgedMaxOverMean: Double?
+  /// What it does on tokens; absent where only loads are known.
+  public var judging: PlacementLabRecord?
+
+  /// Load max/mean on the load that was fitted.
+  public var maxOverMean: Double { sumMeanOverSumMax > 0 ? 1 / sumMeanOverSumMax : 1 }
 
   /// - Throws: `InputError` where the load does not fit the placement.
   public init(
@@ -51,16 +60,34 @@ public struct PlacementRecord: Encodable {
       sums.max += loads.max() ?? 0
     }
     sumMeanOverSumMax = sums.max > 0 ? sums.mean / sums.max : 1
-    balancednessBound = placement.layers.map { layer in
-      let bound = LoadBound(
-        loads: load.row(load.row(ofLayer: layer)!), slotCount: placement.slotCount,
-        rankCount: placement.rankCount)
-      return bound.value > 0 ? bound.mean / bound.value : 1
+    let bounds = placement.layers.map { layer in
+      Self.bound(Array(load.row(load.row(ofLayer: layer)!)), placement)
     }
+    balancednessBound = bounds.map { $0.largest > 0 ? $0.mean / $0.largest : 1 }
+    let mean = bounds.reduce(0) { $0 + $1.mean }
+    maxOverMeanBound = mean > 0 ? bounds.reduce(0) { $0 + $1.largest } / mean : 1
     maxReplicas =
       placement.layers.indices.map { placement.replicaCounts(layerRow: $0).max() ?? 1 }.max() ?? 1
     uselessReplicas = placement.uselessReplicaCount
     self.solveMs = solveMs
+  }
+}
+
+extension PlacementRecord {
+  /// Layers of so few experts are searched for the best placement.
+  private static let fewExperts = 16
+
+  /// The mean load, and what the largest is at least when replicas share evenly.
+  private static func bound(
+    _ loads: [Int], _ placement: ExpertPlacement
+  ) -> (mean: Double, largest: Double) {
+    let bound = LoadBound(loads: loads, slotOffsets: placement.slotOffsets)
+    guard loads.count <= fewExperts else { return (bound.mean, bound.value) }
+    let optimum = PlacementOptimum(
+      loads: loads,
+      slotsPerRank: (0..<placement.rankCount).map { placement.slots(ofRank: $0).count },
+      isDistinct: false, nodeLimit: 200_000)
+    return (bound.mean, max(bound.value, optimum?.bound ?? 0))
   }
 }
 
@@ -91,8 +118,15 @@ public struct PlacementReport {
       mean \(Quantity.fixed(record.balancednessMean, 4)), \
       least \(Quantity.fixed(record.balancednessMin, 4))
       most replicas of an expert \(record.maxReplicas), useless replicas \
-      \(record.uselessReplicas), solved in \(Quantity.fixed(record.solveMs, 2)) ms
+      \(record.uselessReplicas), solved in \(Quantity.fixed(record.solveMs, 2)) ms\(judged)
       """
+  }
+
+  private var judged: String {
+    record.judgedMaxOverMean.map {
+      "\nload max/mean: fitted \(Quantity.fixed(record.maxOverMean, 3)), judged "
+        + Quantity.fixed($0, 3)
+    } ?? ""
   }
 
   /// The experts of the first ranks, as far as the line has room.

@@ -18,9 +18,14 @@ struct PlaceCommand: ParsableCommand {
     discussion: """
       The load comes from the workload (see --fit) or from --load. Balancedness is mean rank load /
       max rank load with the load split evenly over replicas, on the load that was fitted.
+      Placements are judged on tokens that they were not fitted to (docs/placement.md).
 
       Examples:
         epsim place --load load.csv --ranks 8 --placement eplb+8
+      Which placement is best for this cluster, and how much better could one be:
+        epsim place --model deepseek-v2-lite --placement contiguous,lpt,eplb+16 \\
+          --workload examples/traces/deepseek-v2-lite-law.safetensors \\
+          --ranks 8 --nodes 2 --cluster emulated-1gbit --dedup node
         epsim place --model deepseek-v2-lite --placement eplb+16:hierarchical --groups 8 \\
           --workload examples/traces/deepseek-v2-lite-law.safetensors --fit all \\
           --ranks 16 --nodes 2 --write plan.json
@@ -28,18 +33,48 @@ struct PlaceCommand: ParsableCommand {
 
   @OptionGroup(title: "Model and workload") var workload: WorkloadOptions
 
-  @Option(help: "Placement to solve, as for 'epsim run'.")
+  @Option(help: "Placements to solve, as for 'epsim compare'; several are set side by side.")
   var placement = "eplb"
 
   @Option(help: "Load file: a line per layer, a column per expert; replaces model and workload.")
   var load: String?
 
+  @Option(
+    help: """
+      Judge on another workload: a trace or a generator of the same model; with --load another \
+      load file. --fit is then all.
+      """)
+  var judge: String?
+
   @OptionGroup(title: "Machine") var machine: MachineOptions
 
   @OptionGroup(title: "Ranks") var ranks: RankOptions
 
-  @Option(parsing: .unconditional, help: "Tokens that a generator is asked for.")
-  var tokens = 4096
+  @Option(
+    help: """
+      Cluster profile, a name (clusters/NAME.yaml) or the path of a file: times are modelled on it.
+      """)
+  var cluster: String?
+
+  @Option(help: "Which copies travel: none, one per assignment; rank; node. See 'epsim run'.")
+  var dedup = "none"
+
+  @Option(help: "Which copy of a replicated expert serves a token: expert-rr, nearest.")
+  var replicaChoice = "expert-rr"
+
+  @Option(parsing: .unconditional, help: "Seconds that a strategy which searches may take.")
+  var maxSeconds = 10.0
+
+  @Flag(help: "Fit to windows of the whole workload in turn, and let the fits grow old.")
+  var drift = false
+
+  @Option(
+    parsing: .unconditional,
+    help: """
+      Tokens of a step over all ranks. Default: 4096 of a generator; of a trace a sixteenth, 4096 at \
+      most.
+      """)
+  var tokens: Int?
 
   @Option(help: "Write the placement to this file: .json, or .csv with the slots of each layer.")
   var write: String?
@@ -55,38 +90,79 @@ struct PlaceCommand: ParsableCommand {
     if let write, !write.hasSuffix(".json"), !write.hasSuffix(".csv") {
       throw InputError("--write \(write), accepted are files that end in .json or .csv")
     }
-    let spec = try PlacementSpec(parsing: placement)
-    let problem = try problem(spec, topology: topology)
-    let start = MonotonicClock.now()
-    let solved = try problem.solve()
-    let elapsed = Double(MonotonicClock.now() - start) / 1e6
-
-    let record = try PlacementRecord(
-      solved, load: problem.load, nodes: topology.nodeCount, solveMs: elapsed)
+    let specs = try placements()
+    guard specs.count == 1 || write == nil else {
+      throw InputError(
+        "--write \(write!) takes one placement, here are \(specs.count): \(placement)")
+    }
+    guard maxSeconds >= 0, maxSeconds <= 86_400 else {
+      throw InputError("--max-seconds \(maxSeconds), accepted are 0 to 86400")
+    }
+    guard !drift || specs.contains(where: \.needsLoad) else {
+      throw InputError("--drift: \(placement) is not fitted, so it does not grow old")
+    }
+    if load == nil, workload.fit == nil {
+      // All placements of a list see the same tokens.
+      workload.fit =
+        judge != nil || !specs.contains(where: \.needsLoad)
+        ? FitRange.all.rawValue : FitRange.firstHalf.rawValue
+    }
+    let setting = try setting()
+    var solved: [Solved] = []
+    for spec in specs {
+      let problem = try problem(spec, topology: topology, setting: setting)
+      let start = MonotonicClock.now()
+      let placement = try problem.solve(nil)
+      solved.append(
+        Solved(
+          spec: spec, problem: problem, placement: placement,
+          ms: Double(MonotonicClock.now() - start) / 1e6))
+    }
     if let write {
-      try solved.write(toPath: write)
+      try solved[0].placement.write(toPath: write)
       Console.note("placement: \(write)")
     }
-    if json {
-      print(try RecordCoding.text(record))
-    } else {
-      print(PlacementReport(record).text)
+    try report(solved, topology: topology)
+  }
+
+  /// A placement and what it was solved for.
+  struct Solved {
+    let spec: PlacementSpec
+    let problem: Problem
+    let placement: ExpertPlacement
+    let ms: Double
+  }
+
+  private func placements() throws -> [PlacementSpec] {
+    let words = placement.split(separator: ",", omittingEmptySubsequences: false).map {
+      String($0.drop { $0 == " " })
     }
+    guard !words.contains("") else {
+      throw InputError("--placement \"\(placement)\" has an empty entry")
+    }
+    if let twice = words.enumerated().first(where: { words[..<$0.offset].contains($0.element) }) {
+      throw InputError("placement \(twice.element) is given twice, placements must differ")
+    }
+    return try words.map { try PlacementSpec(parsing: $0) }
   }
 
-  private struct Problem {
+  struct Problem {
     let load: LoadHistogram
-    let solve: () throws -> ExpertPlacement
+    /// Nil where only a load is known.
+    var lab: PlacementLab?
+    /// Solves it for these tokens; nil for those that are fitted.
+    let solve: (FittedTokens?) throws -> ExpertPlacement
   }
 
-  private func problem(_ spec: PlacementSpec, topology: Topology) throws -> Problem {
+  private func problem(
+    _ spec: PlacementSpec, topology: Topology, setting: Setting
+  ) throws -> Problem {
     if let load {
       guard workload.workload == "router", workload.fit == nil, workload.layers == "all" else {
         throw InputError(
           "--load \(load) is the whole load; --workload, --layers and --fit do not go with it")
       }
-      let histogram = try LoadHistogram(
-        bytes: InputFile.bytes(ofPath: load, kind: "load file"), name: "load file \(load)")
+      let histogram = try Self.histogram(load)
       let groups = workload.groups ?? 1
       guard (1...histogram.expertCount).contains(groups) else {
         throw InputError("--groups \(groups), accepted are 1 to \(histogram.expertCount)")
@@ -96,16 +172,17 @@ struct PlaceCommand: ParsableCommand {
         for: spec, topology: topology, expertCount: histogram.expertCount,
         layerLists: [histogram.layers]
       ).complete(&problem)
-      return Problem(load: histogram) { [problem] in
+      return Problem(load: histogram) { [problem] _ in
         try spec.place(problem, modelLayers: histogram.layers)
       }
     }
-    guard (1...1_048_576).contains(tokens) else {
+    if let tokens, !(1...1_048_576).contains(tokens) {
       throw InputError("--tokens \(tokens), accepted are 1 to 1048576")
     }
     let files = try InputFiles(WorkloadSetup.requests(workload, placements: [spec]))
     let setup = try WorkloadSetup(workload, files: files, placements: [spec])
     if let remark = setup.modelRemark { Console.note(remark) }
+    let tokens = stepTokens(setup)
     // The report judges by the load even where the placement does not look at it; a live router
     // tells none.
     let needed = setup.spec == nil && setup.fit == .tokens(.all) ? [spec] : [spec, .lpt]
@@ -115,9 +192,22 @@ struct PlaceCommand: ParsableCommand {
     let rankValues = try ranks.read(
       for: spec, topology: topology, expertCount: setup.model.expertCount,
       layerLists: [Array(setup.model.moeLayers), setup.layers])
-    return Problem(load: fitted.load) {
-      try setup.place(
-        spec, topology: topology, fitted: fitted, files: files, complete: rankValues.complete)
+    let lab = try lab(setup, files: files, topology: topology, setting: setting)
+    return Problem(load: fitted.load, lab: lab) { other in
+      try setup.place(spec, topology: topology, fitted: other ?? fitted, files: files) {
+        rankValues.complete(&$0)
+        try lab?.complete(&$0, for: spec)
+      }
     }
+  }
+
+  static func histogram(_ path: String) throws -> LoadHistogram {
+    try LoadHistogram(
+      bytes: InputFile.bytes(ofPath: path, kind: "load file"), name: "load file \(path)")
+  }
+
+  /// Tokens of a step: a trace is cut into sixteen, eight to fit to and eight to judge.
+  func stepTokens(_ setup: WorkloadSetup) -> Int {
+    tokens ?? setup.trace.map { min(4096, max(1, $0.tokenCount / 16)) } ?? 4096
   }
 }

@@ -34,24 +34,18 @@ extension ExpertPlacement {
       return largest > 0 ? loads.reduce(0, +) / Double(rankCount) / largest : 1
     }
   }
-}
 
-/// What no placement of a layer can go below, if replicas share an expert's load evenly.
-public struct LoadBound: Sendable, Equatable {
-  /// Load of a rank if all ranks were equal.
-  public let mean: Double
-  /// Load of the heaviest replica when the slots are given out as well as possible.
-  public let heaviestReplica: Double
-  /// The larger of the two: a lower bound on the largest rank load.
-  public var value: Double { max(mean, heaviestReplica) }
-
-  /// - Parameters:
-  ///   - loads: [E] loads of a layer.
-  ///   - slotCount: P, at least E.
-  public init(loads: some Sequence<Int>, slotCount: Int, rankCount: Int) {
-    let loads = loads.map { Double($0) }
-    let replication = ExpertReplication(loads: loads, replicaCount: slotCount)
-    mean = loads.reduce(0, +) / Double(rankCount)
-    heaviestReplica = zip(loads, replication.replicaCounts).map { $0 / Double($1) }.max() ?? 0
+  /// (sum over rows of the largest rank load) / (sum of the mean), the load split evenly over
+  /// replicas; 1 where there is no load.
+  ///
+  /// - Throws: `InputError` when the load does not fit.
+  public func maxOverMean(_ load: LoadHistogram) throws -> Double {
+    var (largest, mean) = (0.0, 0.0)
+    for row in layers.indices {
+      let loads = try uniformRankLoads(load, layerRow: row)
+      largest += loads.max() ?? 0
+      mean += loads.reduce(0, +) / Double(rankCount)
+    }
+    return mean > 0 ? largest / mean : 1
   }
 }

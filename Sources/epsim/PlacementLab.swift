@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: judges placements on tokens of a workload.
+
+internal import CostModel
+internal import Kernels
+internal import MoE
+internal import Placement
+internal import Projection
+internal import Reporting
+internal import Workloads
+
+/// Solves placements and scores them on the tokens that they were fitted to, and on others.
+struct PlacementLab {
+  let setup: WorkloadSetup
+  let files: InputFiles
+  let topology: Topology
+  let choice: ReplicaChoice
+  let dedup: Dedup
+  /// The cluster that times are modelled on; nil for none.
+  let profile: ClusterProfile?
+  /// Nil where they are not known.
+  let fitted: SampledSteps?
+  let judged: SampledSteps
+  let secondLimit: Double
+  /// Windows of the tokens that a placement is fitted to.
+  private static let windowCount = 8
+
+  /// A placement with its score.
+  struct Judged {
+    var row: PlacementLabRecord.Row
+    /// All judged steps together.
+    var counters: TrafficCounters
+  }
+
+  /// What layers cost with so many slots; nil without a cluster.
+  func prices(slotCount: Int) throws -> LayerPrices? {
+    guard let profile else { return nil }
+    var spec = CaseSpec()
+    (spec.dedup, spec.replicaChoice) = (dedup, choice)
+    let precision = profile.usualPrecision
+    return try CaseProjection(
+      model: setup.model, elementType: precision == .f32 ? .f32 : .bf16, topology: topology,
+      hops: profile.hops
+    ).prices(
+      spec,
+      slotOffsets: SlotLayout.firstRanksHoldMore(
+        slotCount: slotCount, rankCount: topology.rankCount),
+      profile: profile, precision: precision)
+  }
+
+  /// Adds what the lab knows of the machine to a problem.
+  func complete(_ problem: inout PlacementProblem, for spec: PlacementSpec) throws {
+    problem.prices = try prices(slotCount: setup.model.expertCount + spec.extraSlots)
+    problem.secondLimit = secondLimit
+  }
+
+  /// Scores a placement on some steps.
+  func score(
+    _ placement: ExpertPlacement, on steps: SampledSteps, prices: LayerPrices?
+  ) throws -> PlacementScorer {
+    var scorer = PlacementScorer(prices: prices, topology: topology)
+    try steps.count(placement, topology: topology, choice: choice) { scorer.add($0) }
+    return scorer
+  }
+
+  /// Judges a placement.
+  ///
+  /// - Parameters:
+  ///   - reference: what moves are counted from.
+  ///   - refit: the strategy fitted to other tokens.
+  ///   - bounds: those of slots that were judged before, by slots per rank.
+  func judge(
+    _ placement: ExpertPlacement, of spec: PlacementSpec, fittedTo load: LoadHistogram,
+    reference: ExpertPlacement,
+    solveMs: Double, bounds: inout [[Int]: StepBound],
+    refit: (FittedTokens) throws -> ExpertPlacement
+  ) throws -> Judged {
+    let prices = try prices(slotCount: placement.slotCount)
+    let scorer = try score(placement, on: judged, prices: prices)
+    guard let score = scorer.score, let counters = scorer.total else {
+      preconditionFailure("no judged step")
+    }
+    let slots = (0..<topology.rankCount).map { placement.slots(ofRank: $0).count }
+    var regret: Double?
+    if spec.needsLoad {
+      let tokens = try judged.fitted(
+        windows: Self.windowCount, needsTokens: spec.fitting == .tokens)
+      let best = try self.score(refit(tokens), on: judged, prices: prices).score!
+      regret = Self.cost(score) / Self.cost(best) - 1
+    }
+    let bound = try bounds[slots] ?? bound(slotsPerRank: slots, prices: prices)
+    bounds[slots] = bound
+    try placement.requireSameShape(as: reference)
+    let moved = placement.relabelled(toKeep: reference, topology: topology, keepingNodes: true)
+    let elementBytes = profile?.usualPrecision.bytes ?? 2
+    let row = PlacementLabRecord.Row(
+      placement,
+      memoryBytesPerRank: Double((slots.max() ?? 0) * setup.layers.count)
+        * Double(setup.model.expertParameterCount) * elementBytes,
+      summedLoadMaxOverMean: spec.needsLoad ? try placement.maxOverMean(load) : nil,
+      fitted: try fitted.map { try self.score(placement, on: $0, prices: prices).score! },
+      judged: score, bound: bound, regret: regret,
+      movedSlots: moved.movedSlots(from: reference), solveMs: solveMs)
+    return Judged(row: row, counters: counters)
+  }
+
+  private static func cost(_ score: PlacementScore) -> Double {
+    score.stepSeconds ?? score.load.maxOverMean
+  }
+
+  private func bound(slotsPerRank: [Int], prices: LayerPrices?) throws -> StepBound {
+    if let prices {
+      return StepBound(
+        steps: try judged.bundles(), slotsPerRank: slotsPerRank, topology: topology,
+        prices: prices)
+    }
+    return StepBound(loads: judged.loads, slotsPerRank: slotsPerRank)
+  }
+
+  /// Tokens of a window of ``drift(of:refit:)``.
+  var driftWindowTokens: Int { 4 * driftStepTokens }
+
+  /// A window is cut into four steps.
+  private var driftStepTokens: Int {
+    setup.trace.map { max(1, $0.tokenCount / (4 * Self.windowCount)) } ?? judged.tokensPerStep
+  }
+
+  /// Fits a strategy to windows of the whole workload and lets the fits grow old.
+  ///
+  /// - Throws: ``InputError`` where the workload is too short.
+  func drift(
+    of spec: PlacementSpec, refit: (FittedTokens) throws -> ExpertPlacement
+  ) throws -> PlacementDrift {
+    let all = try setup.sampled(
+      .all(steps: 4 * Self.windowCount), tokensPerStep: driftStepTokens,
+      rankCount: topology.rankCount)
+    let windows = all?.windows(atMost: Self.windowCount) ?? []
+    guard windows.count >= 2 else {
+      throw InputError(
+        "--drift needs a workload of at least two steps, --workload \(setup.options.workload) "
+          + "tells \(windows.count)")
+    }
+    var fits: [ExpertPlacement] = []
+    for window in windows {
+      let fit = try refit(
+        window.fitted(windows: Self.windowCount, needsTokens: spec.fitting == .tokens))
+      fits.append(
+        fits.last.map { fit.relabelled(toKeep: $0, topology: topology, keepingNodes: true) } ?? fit)
+    }
+    return try PlacementDrift(fits: fits) { placement, window in
+      try score(placement, on: windows[window], prices: nil).score!.load.maxOverMean
+    }
+  }
+}

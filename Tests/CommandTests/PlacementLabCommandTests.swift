@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: tests of `epsim place` as a lab: several placements, judged tokens, clusters.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("Placement lab", .serialized)
+struct PlacementLabCommandTests {
+  private static let intentTrace = "Tests/Fixtures/traces/deepseek-v2-lite-intent.safetensors"
+  private static let trace = [
+    "--model", "deepseek-v2-lite", "--workload", Tool.lawTrace, "--layers", "1,9",
+  ]
+
+  private func place(_ arguments: [String]) throws -> Command {
+    try Command.run("/usr/bin/env", ["timeout", "120", Tool.path, "place"] + arguments)
+  }
+
+  private func json(_ arguments: [String]) throws -> [String: Any] {
+    let outcome = try place(arguments + ["--json"])
+    #expect(outcome.exitCode == 0, "\(arguments): \(outcome.error)")
+    return try #require(try Tool.json(outcome) as? [String: Any])
+  }
+
+  @Test("several placements are judged on the same tokens, with bounds that hold")
+  func comparison() throws {
+    let record = try json(
+      Self.trace + [
+        "--placement", "contiguous,lpt,eplb+8", "--ranks", "8", "--nodes", "2", "--cluster",
+        "emulated-1gbit", "--dedup", "node",
+      ])
+    let rows = try #require(record["rows"] as? [[String: Any]])
+    #expect(rows.compactMap { $0["name"] as? String } == ["contiguous", "lpt", "eplb+8"])
+    #expect(record["cluster"] as? String == "emulated-1gbit")
+    for row in rows {
+      let judged = try #require(row["judged"] as? [String: Any])
+      let time = try #require(judged["step_seconds"] as? Double)
+      let bound = try #require(row["seconds_bound"] as? Double)
+      #expect(bound > 0 && bound <= time)
+      let load = try #require(judged["load"] as? [String: Any])
+      let largest = try #require(load["max_over_mean"] as? Double)
+      #expect(try #require(row["load_bound"] as? Double) <= largest)
+      // 8 layers of steps: half of the trace in windows of a sixteenth.
+      #expect(judged["steps"] as? Int == 8)
+    }
+    #expect(rows[0]["regret"] is NSNull && rows[1]["regret"] is Double)
+    #expect(rows[0]["moved_slots"] as? Int == 0)
+    // The bytes of eight slots, and of nine, of two layers in bf16.
+    let memory = rows.compactMap { $0["memory_bytes_per_rank"] as? Int }
+    let expert = 3 * 2048 * 1408
+    #expect(memory == [8 * 4 * expert, 8 * 4 * expert, 9 * 4 * expert])
+    let front = try #require(record["front_of_time_and_memory"] as? [String])
+    #expect(!front.isEmpty)
+  }
+
+  @Test("a plan fitted to law is worse than contiguous on intent, and the tool says so")
+  func otherDomain() throws {
+    let arguments =
+      Self.trace + [
+        "--placement", "contiguous,lpt", "--ranks", "8", "--judge", Self.intentTrace,
+      ]
+    let rows = try #require(try json(arguments)["rows"] as? [[String: Any]])
+    func load(_ row: Int, _ tokens: String) throws -> Double {
+      let score = try #require(rows[row][tokens] as? [String: Any])
+      return try #require((score["load"] as? [String: Any])?["max_over_mean"] as? Double)
+    }
+    #expect(try load(1, "fitted") < load(0, "fitted"))
+    let outcome = try place(arguments)
+    #expect(outcome.exitCode == 0, "\(outcome.error)")
+    let isWorse = try load(1, "judged") > load(0, "judged")
+    #expect(
+      isWorse == outcome.output.contains("lpt is worse balanced than contiguous"),
+      "\(outcome.output)")
+    #expect(outcome.output.contains("\(Self.intentTrace);"))
+    let lines = outcome.output.components(separatedBy: "\n")
+    #expect(lines.allSatisfy { $0.count <= 100 })
+  }
+
+  @Test("one placement keeps its report and shows pictures")
+  func single() throws {
+    let outcome = try place(Self.trace + ["--placement", "lpt", "--ranks", "4", "--nodes", "2"])
+    #expect(outcome.exitCode == 0, "\(outcome.error)")
+    for words in [
+      "balancedness (mean / max", "experts of layer", "assignments between ranks",
+      "copies between nodes", "lower bound",
+    ] {
+      #expect(outcome.output.contains(words), "\(words)")
+    }
+    let record = try json(Self.trace + ["--placement", "lpt", "--ranks", "4"])
+    #expect((record["physical_to_logical"] as? [[Int]])?.count == 2)
+    #expect(record["judging"] is [String: Any])
+  }
+
+  @Test("placements are fitted to windows and grow old")
+  func drift() throws {
+    let record = try json(
+      Self.trace + ["--placement", "contiguous,lpt", "--ranks", "4", "--drift"])
+    let drift = try #require(record["drift"] as? [String: [String: Any]])
+    #expect(Array(drift.keys) == ["lpt"])
+    let lags = try #require(drift["lpt"]?["lags"] as? [[String: Any]])
+    #expect(lags.compactMap { $0["windows"] as? Int } == [1, 2, 4])
+    #expect(lags.allSatisfy { ($0["score"] as? Double ?? 0) >= 1 })
+    #expect(try #require(drift["lpt"]?["moved_slots"] as? Double) > 0)
+  }
+
+  @Test("loads alone are compared on a second load")
+  func loads() throws {
+    func file(_ name: String) -> String { "Tests/Fixtures/loads/deepseek-v2-lite_\(name)_load.csv" }
+    let arguments = [
+      "--load", file("law"), "--judge", file("intent"), "--placement", "contiguous,lpt,eplb+8",
+      "--ranks", "8",
+    ]
+    let outcome = try place(arguments + ["--json"])
+    #expect(outcome.exitCode == 0, "\(outcome.error)")
+    let rows = try #require(try Tool.json(outcome) as? [[String: Any]])
+    for row in rows {
+      let fitted = try #require(row["fitted_max_over_mean"] as? Double)
+      #expect(try #require(row["bound"] as? Double) <= fitted + 1e-12)
+      #expect(try #require(row["judged_max_over_mean"] as? Double) >= 1)
+    }
+    #expect(try place(arguments).output.contains("eplb+8"))
+  }
+
+  @Test(
+    "what cannot be judged is one sentence",
+    arguments: [
+      (["--placement", "lpt,lpt"], "lpt is given twice"),
+      (["--placement", "lpt,"], "empty entry"),
+      (["--placement", "lpt,eplb", "--write", "plan.json"], "takes one placement"),
+      (["--placement", "contiguous", "--drift"], "not fitted"),
+      (["--cluster", "nowhere"], "profiles are"),
+      (["--dedup", "all"], "none, rank, node"),
+      (["--replica-choice", "best"], "expert-rr"),
+      (["--max-seconds", "nan"], "0 to 86400"),
+      (["--judge", "router"], "live router"),
+      (["--cluster", "dgx-h100", "--ranks", "9", "--nodes", "2"], "divides the ranks"),
+    ])
+  func refusals(arguments: [String], words: String) throws {
+    let outcome = try place(["--workload", "uniform"] + arguments)
+    #expect(outcome.exitCode == 2 && outcome.output.isEmpty, "\(outcome.output)")
+    #expect(outcome.error.contains(words), "\(outcome.error)")
+    #expect(outcome.error.split(separator: "\n").count == 1, "\(outcome.error)")
+  }
+
+  @Test("a load tells no tokens")
+  func loadWithoutTokens() throws {
+    for option in [["--cluster", "dgx-h100"], ["--drift"], ["--dedup", "node"]] {
+      let outcome = try place(
+        ["--load", "Tests/Fixtures/loads/deepseek-v2-lite_law_load.csv"] + option)
+      #expect(outcome.exitCode == 2 && outcome.error.contains("needs tokens"), "\(outcome.error)")
+    }
+  }
+}
