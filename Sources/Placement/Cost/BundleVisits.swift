@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: the bundles that choose an expert, expert by expert.
+
+internal import Workloads
+
+/// A bundle that has an expert among its own.
+struct BundleVisit: Sendable {
+  var bundle: Int32
+  /// Source rank.
+  var source: Int32
+  /// Tokens.
+  var tokens: Int32
+  /// Earlier bundles of the same source with this expert: copies serve bundles in turn.
+  var turn: Int32
+}
+
+/// Routing by expert instead of by token: what a move of an expert touches.
+struct BundleVisits: Sendable {
+  let rankCount: Int
+  let bundleCount: Int
+  /// [E + 1] where the visits of each expert start.
+  let offsets: [Int]
+  /// By expert, then by bundle.
+  let visits: [BundleVisit]
+  /// [E, R] assignments of each source to each expert.
+  let sourceCounts: [Int]
+  /// [R] assignments of each source.
+  let assignments: [Int]
+
+  init(_ bundles: RoutingBundles) {
+    (rankCount, bundleCount) = (bundles.rankCount, bundles.count)
+    let experts = bundles.expertCount
+    var counts = Array(repeating: 0, count: experts)
+    for expert in bundles.experts { counts[Int(expert)] += 1 }
+    let offsets = counts.reduce(into: [0]) { $0.append($0.last! + $1) }
+    var next = offsets
+    var turns = Array(repeating: Int32(0), count: experts * rankCount)
+    var sums = Array(repeating: 0, count: experts * rankCount)
+    var visits = Array(
+      repeating: BundleVisit(bundle: 0, source: 0, tokens: 0, turn: 0), count: offsets.last!)
+    for bundle in 0..<bundles.count {
+      let (source, tokens) = (bundles.sources[bundle], bundles.multiplicities[bundle])
+      for expert in bundles.experts(ofBundle: bundle) {
+        let cell = Int(expert) * rankCount + Int(source)
+        visits[next[Int(expert)]] = BundleVisit(
+          bundle: Int32(bundle), source: source, tokens: tokens, turn: turns[cell])
+        next[Int(expert)] += 1
+        turns[cell] += 1
+        sums[cell] += Int(tokens)
+      }
+    }
+    self.offsets = offsets
+    self.visits = visits
+    sourceCounts = sums
+    assignments = (0..<bundles.rankCount).map { source in
+      (0..<experts).reduce(0) { $0 + sums[$1 * bundles.rankCount + source] }
+    }
+  }
+
+  /// The visits of an expert.
+  func range(of expert: Int) -> Range<Int> { offsets[expert]..<offsets[expert + 1] }
+}
