@@ -27,33 +27,49 @@ struct BundleVisits: Sendable {
   /// [R] assignments of each source.
   let assignments: [Int]
 
-  init(_ bundles: RoutingBundles) {
-    (rankCount, bundleCount) = (bundles.rankCount, bundles.count)
-    let experts = bundles.expertCount
+  init(_ bundles: RoutingBundles) { self.init(windows: [bundles]) }
+
+  /// The bundles of several windows, one after the other.
+  /// - Precondition: at least one window, all of equal R and E.
+  init(windows: [RoutingBundles]) {
+    rankCount = windows[0].rankCount
+    bundleCount = windows.reduce(0) { $0 + $1.count }
+    let (ranks, experts) = (windows[0].rankCount, windows[0].expertCount)
     var counts = Array(repeating: 0, count: experts)
-    for expert in bundles.experts { counts[Int(expert)] += 1 }
+    for bundles in windows { for expert in bundles.experts { counts[Int(expert)] += 1 } }
     let offsets = counts.reduce(into: [0]) { $0.append($0.last! + $1) }
     var next = offsets
-    var turns = Array(repeating: Int32(0), count: experts * rankCount)
-    var sums = Array(repeating: 0, count: experts * rankCount)
+    var turns = Array(repeating: Int32(0), count: experts * ranks)
+    var sums = Array(repeating: 0, count: experts * ranks)
     var visits = Array(
       repeating: BundleVisit(bundle: 0, source: 0, tokens: 0, turn: 0), count: offsets.last!)
-    for bundle in 0..<bundles.count {
-      let (source, tokens) = (bundles.sources[bundle], bundles.multiplicities[bundle])
-      for expert in bundles.experts(ofBundle: bundle) {
-        let cell = Int(expert) * rankCount + Int(source)
-        visits[next[Int(expert)]] = BundleVisit(
-          bundle: Int32(bundle), source: source, tokens: tokens, turn: turns[cell])
-        next[Int(expert)] += 1
-        turns[cell] += 1
-        sums[cell] += Int(tokens)
+    var first = 0
+    for bundles in windows {
+      for bundle in 0..<bundles.count {
+        let (source, tokens) = (bundles.sources[bundle], bundles.multiplicities[bundle])
+        for expert in bundles.experts(ofBundle: bundle) {
+          let cell = Int(expert) * ranks + Int(source)
+          visits[next[Int(expert)]] = BundleVisit(
+            bundle: Int32(first + bundle), source: source, tokens: tokens, turn: turns[cell])
+          next[Int(expert)] += 1
+          turns[cell] += 1
+          sums[cell] += Int(tokens)
+        }
       }
+      first += bundles.count
     }
     self.offsets = offsets
     self.visits = visits
     sourceCounts = sums
-    assignments = (0..<bundles.rankCount).map { source in
-      (0..<experts).reduce(0) { $0 + sums[$1 * bundles.rankCount + source] }
+    assignments = (0..<ranks).map { source in
+      (0..<experts).reduce(0) { $0 + sums[$1 * ranks + source] }
+    }
+  }
+
+  /// [E] assignments of each expert.
+  var load: [Int] {
+    (0..<offsets.count - 1).map { expert in
+      sourceCounts[expert * rankCount..<(expert + 1) * rankCount].reduce(0, +)
     }
   }
 
