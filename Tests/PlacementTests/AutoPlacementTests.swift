@@ -25,7 +25,8 @@ import Workloads
     #expect(choice.fittedWindows == 3 && choice.heldOutWindows == 2)
     #expect(
       choice.candidates.map(\.name) == [
-        "contiguous", "lpt", "eplb", "eplb:global", "source", "coactivation", "hypergraph", "search",
+        "contiguous", "lpt", "eplb", "eplb:global", "source", "coactivation", "hypergraph",
+        "search",
       ] || !choice.leftOut.isEmpty)
     #expect(choice.candidates.allSatisfy { $0.heldOut >= choice.winner.heldOut })
     // What is told of a candidate is what it is.

@@ -16,12 +16,13 @@ import Workloads
   }
 
   /// Tokens of 8 experts from 4 ranks, K = 2; (source, experts).
-  private let tokens = RoutingBundles(
-    rankCount: 4, expertCount: 8,
-    tokens: [
+  private let tokens: RoutingBundles = {
+    let tokens: [(source: Int, experts: [Int32])] = [
       (0, [0, 1]), (0, [0, 4]), (1, [2, 3]), (1, [4, 5]), (2, [4, 6]), (2, [0, 1]), (3, [6, 7]),
       (3, [2, 7]),
-    ])
+    ]
+    return RoutingBundles(rankCount: 4, expertCount: 8, tokens: tokens)
+  }()
 
   /// Copies between nodes, between ranks, and the largest load of a rank.
   private func key(_ experts: [Int32], _ topology: Topology, _ tokens: RoutingBundles) -> [Int] {
@@ -72,8 +73,9 @@ import Workloads
       BundleCost(tokens, placement, topology, layerPrices(.rank, ranks: 3)).offRankCopies
     }
     let cut = try CoactivationPlacement().place(problem, name: "cut")
-    #expect(Set([Set(cut.experts(onRank: 0, layerRow: 0)), Set(cut.experts(onRank: 1, layerRow: 0))])
-      == [[0, 1, 3, 4], [2, 5, 6, 7]])
+    #expect(
+      Set([Set(cut.experts(onRank: 0, layerRow: 0)), Set(cut.experts(onRank: 1, layerRow: 0))])
+        == [[0, 1, 3, 4], [2, 5, 6, 7]])
     #expect(copies(cut) == 19)
     #expect(copies(try HypergraphPlacement(band: 100).place(problem, name: "parts")) == 18)
   }
@@ -166,8 +168,11 @@ import Workloads
       windows.reduce(0) { $0 + BundleCost($1, placement, nodes, prices).offNodeCopies }
     }
     let search = try place("search+\(extra):10", problem)
-    for start in ["eplb+\(extra):global", "hypergraph+\(extra)", "coactivation+\(extra)", "source"] {
-      #expect(times(search) <= times(try place(start, problem)) * (1 + 1e-12) || extra > 0 && start == "source")
+    for start in ["eplb+\(extra):global", "hypergraph+\(extra)", "coactivation+\(extra)", "source"]
+    {
+      #expect(
+        times(search) <= times(try place(start, problem)) * (1 + 1e-12)
+          || extra > 0 && start == "source")
     }
     #expect(search.uselessReplicaCount == 0)
     let parts = try place("hypergraph:100", problem)
@@ -179,7 +184,8 @@ import Workloads
   func anyShapeIsServedAndReproduced(name: String) throws {
     let cases: [(Topology, Int, [Int]?, Int)] = [
       (Topology(ranks: 1), 5, nil, 0), (Topology(nodeOfRank: [0, 0, 1, 2]), 7, nil, 3),
-      (Topology(nodeOfRank: [0, 1, 0, 1]), 6, [4, 0, 1, 3], 0), (Topology(ranks: 9, nodes: 3), 4, nil, 2),
+      (Topology(nodeOfRank: [0, 1, 0, 1]), 6, [4, 0, 1, 3], 0),
+      (Topology(ranks: 9, nodes: 3), 4, nil, 2),
     ]
     for (topology, experts, slots, extra) in cases {
       let ranks = topology.rankCount

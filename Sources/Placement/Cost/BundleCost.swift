@@ -46,7 +46,8 @@ public struct BundleCost: LayerCost {
       bundles.rankCount == topology.rankCount && expertOfSlot.count == rankOfSlot.count
         && rankOfSlot.allSatisfy { 0..<topology.rankCount ~= $0 }
         && expertOfSlot.allSatisfy { 0..<bundles.expertCount ~= Int($0) },
-      "bundles of \(bundles.rankCount) ranks for \(topology.rankCount), \(expertOfSlot.count) slots")
+      "bundles of \(bundles.rankCount) ranks for \(topology.rankCount), \(expertOfSlot.count) slots"
+    )
     let routing = BundleVisits(bundles)
     tally = BundleTally(routing, topology: topology, slotCount: rankOfSlot.count)
     model = prices.model(on: topology)
@@ -82,7 +83,9 @@ public struct BundleCost: LayerCost {
   public var updateCount: Int { tally.updateCount }
   /// Copies that leave their node, a copy per token and node.
   public var offNodeCopies: Int {
-    let (ranks, nodeOfRank) = (rankOfSlot.isEmpty ? 0 : slotsOfRank.count, model.topology.nodeOfRank)
+    let (ranks, nodeOfRank) = (
+      rankOfSlot.isEmpty ? 0 : slotsOfRank.count, model.topology.nodeOfRank
+    )
     return tally.nodeCopies.indices.reduce(0) { sum, cell in
       nodeOfRank[cell % ranks] == cell / ranks ? sum : sum + tally.nodeCopies[cell]
     }
@@ -115,14 +118,23 @@ public struct BundleCost: LayerCost {
   /// The time that a swap would lead to; the placement stays.
   public mutating func time(swapping slot: Int, with other: Int) -> Seconds {
     let before = time
-    exchange(slot, other)
-    evaluate()
-    defer {
-      exchange(slot, other)
-      for rank in touched { setExperts(of: rank) }
-      time = before
-    }
+    swap(slot: slot, with: other)
+    defer { swapBack(slot: slot, with: other, to: before) }
     return time
+  }
+
+  /// Takes a swap back, to a time that is known.
+  mutating func swapBack(slot: Int, with other: Int, to before: Seconds) {
+    exchange(slot, other)
+    for rank in touched { setExperts(of: rank) }
+    time = before
+  }
+
+  /// Gives a slot back to the expert that it held, at a time that is known.
+  mutating func giveBack(_ expert: Int, slot: Int, to before: Seconds) {
+    put(expert, in: slot)
+    for rank in touched { setExperts(of: rank) }
+    time = before
   }
 
   private mutating func exchange(_ slot: Int, _ other: Int) {

@@ -100,7 +100,8 @@ public struct AutoPlacement: PlacementStrategy {
     problem.extraSlots = 0
     guard problem.slotCount == problem.load.expertCount else {
       throw InputError(
-        "it makes no replicas for \(problem.slotCount) slots of \(problem.load.expertCount) experts")
+        "it makes no replicas for \(problem.slotCount) slots of \(problem.load.expertCount) experts"
+      )
     }
     return problem
   }
@@ -122,10 +123,11 @@ public struct AutoPlacement: PlacementStrategy {
     var sums = windows[0].map { _ in Seconds.zero }
     for (row, tokens) in windows.enumerated() {
       for (window, bundles) in tokens.enumerated() {
-        sums[window] += BundleCost(
-          bundles, expertOfSlot: placement.physicalToLogical[row],
-          rankOfSlot: placement.rankOfSlot.map { Int($0) }, topology: topology, prices: prices
-        ).time
+        sums[window] +=
+          BundleCost(
+            bundles, expertOfSlot: placement.physicalToLogical[row],
+            rankOfSlot: placement.rankOfSlot.map { Int($0) }, topology: topology, prices: prices
+          ).time
       }
     }
     return sums

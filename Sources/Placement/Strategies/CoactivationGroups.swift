@@ -62,7 +62,9 @@ struct CoactivationGroups {
         let expert = left.remove(at: best)
         group[expert] = number
         pull.remove(at: best)
-        if taken == 0 { pull = left.map { weight(expert, $0) } } else {
+        if taken == 0 {
+          pull = left.map { weight(expert, $0) }
+        } else {
           for index in left.indices { pull[index] += weight(expert, left[index]) }
         }
       }

@@ -5,13 +5,13 @@ internal import CostModel
 internal import Foundation
 internal import Workloads
 
-/// Simulated annealing on the time of a layer, then descent.
+/// Descent and simulated annealing on the time of a layer.
 ///
 /// A proposal lets two slots of different ranks change places, or gives a slot of an expert with
 /// several to another expert; none may put two replicas of an expert on a rank. It is accepted with
 /// probability min(1, exp(-d / T)): d what it adds to the time, T falling by a constant factor per
 /// sweep from the mean change of some proposals to a thousandth of it. The best placement on the way
-/// is kept, then every pair of slots is tried until none gains.
+/// is kept. Descent tries every pair of slots, and every expert in every slot, until none gains.
 /// The number of proposals is fixed; a deadline can only cut it short.
 struct LocalSearch {
   private(set) var cost: WindowCost
@@ -45,7 +45,7 @@ struct LocalSearch {
   /// A change that can be taken back.
   private enum Change {
     case swap(Int, Int)
-    case hold(expert: Int, slot: Int)
+    case hold(expert: Int, slot: Int, leaving: Int)
   }
 
   /// - Parameters:
@@ -82,14 +82,12 @@ struct LocalSearch {
     guard temperature > 0 else { return }
     let cooling = exp2(-10.0 / Double(sweeps))
     for _ in 0..<sweeps {
-      if isOver() { return }
-      for _ in 0..<(slots * rankCount + 1) / 2 {
+      for number in 0..<(slots * rankCount + 1) / 2 {
+        if number % 256 == 0, isOver() { return }
         guard let change = proposal() else { continue }
-        let before = cost.time
-        let undo = apply(change)
-        let added = (cost.time - before).value
+        let added = (apply(change)).value
         if added > 0, draws.unit() >= exp(-added / temperature) {
-          _ = apply(undo)
+          takeBack(change)
         } else {
           keepBest()
         }
@@ -111,7 +109,7 @@ struct LocalSearch {
           attempt(.swap(first, second))
         }
         for expert in 0..<expertCount where fits(expert: expert, slot: first) {
-          attempt(.hold(expert: expert, slot: first))
+          attempt(.hold(expert: expert, slot: first, leaving: Int(cost.expertOfSlot[first])))
         }
       }
       if !(cost.time < before) { return }
@@ -119,21 +117,17 @@ struct LocalSearch {
   }
 
   private mutating func attempt(_ change: Change) {
-    let before = cost.time
-    let undo = apply(change)
-    if !(cost.time < before) { _ = apply(undo) }
+    if !(apply(change) < .zero) { takeBack(change) }
   }
 
-  /// The mean of what some proposals change the time by.
+  /// Half of the mean of what some proposals change the time by.
   private mutating func typicalChange() -> Double {
     var (sum, count) = (0.0, 0.0)
     for _ in 0..<64 {
       guard let change = proposal() else { continue }
-      let before = cost.time
-      let undo = apply(change)
-      sum += abs((cost.time - before).value)
+      sum += abs(apply(change).value)
       count += 1
-      _ = apply(undo)
+      takeBack(change)
     }
     return count > 0 ? 0.5 * sum / count : 0
   }
@@ -143,7 +137,8 @@ struct LocalSearch {
     let slot = draws.below(slots)
     if slots > expertCount, draws.below(4) == 0 {
       let expert = draws.below(expertCount)
-      return fits(expert: expert, slot: slot) ? .hold(expert: expert, slot: slot) : nil
+      return fits(expert: expert, slot: slot)
+        ? .hold(expert: expert, slot: slot, leaving: Int(cost.expertOfSlot[slot])) : nil
     }
     let other = draws.below(slots)
     return fits(slot, other) ? .swap(slot, other) : nil
@@ -163,26 +158,39 @@ struct LocalSearch {
       && held[cost.rankOfSlot[slot] * expertCount + expert] == 0
   }
 
-  /// - Returns: the change that takes it back.
-  private mutating func apply(_ change: Change) -> Change {
+  /// - Returns: what it adds to the time.
+  private mutating func apply(_ change: Change) -> Seconds {
+    let before = cost.time
+    note(change, 1)
+    switch change {
+    case .swap(let slot, let other): cost.swap(slot: slot, with: other)
+    case .hold(let expert, let slot, _): cost.hold(expert, in: slot)
+    }
+    return cost.time - before
+  }
+
+  /// Takes back what was applied last.
+  private mutating func takeBack(_ change: Change) {
+    cost.takeBack()
+    note(change, -1)
+  }
+
+  /// Keeps count of who holds what; `sign` is 1 before a change, -1 after it was taken back.
+  private mutating func note(_ change: Change, _ sign: Int) {
     switch change {
     case .swap(let slot, let other):
       let (home, goal) = (cost.rankOfSlot[slot], cost.rankOfSlot[other])
       let (expert, partner) = (Int(cost.expertOfSlot[slot]), Int(cost.expertOfSlot[other]))
-      held[home * expertCount + expert] -= 1
-      held[goal * expertCount + expert] += 1
-      held[goal * expertCount + partner] -= 1
-      held[home * expertCount + partner] += 1
-      cost.swap(slot: slot, with: other)
-      return change
-    case .hold(let expert, let slot):
-      let (rank, leaving) = (cost.rankOfSlot[slot], Int(cost.expertOfSlot[slot]))
-      held[rank * expertCount + leaving] -= 1
-      held[rank * expertCount + expert] += 1
-      replicas[leaving] -= 1
-      replicas[expert] += 1
-      cost.hold(expert, in: slot)
-      return .hold(expert: leaving, slot: slot)
+      held[home * expertCount + expert] -= sign
+      held[goal * expertCount + expert] += sign
+      held[goal * expertCount + partner] -= sign
+      held[home * expertCount + partner] += sign
+    case .hold(let expert, let slot, let leaving):
+      let rank = cost.rankOfSlot[slot]
+      held[rank * expertCount + leaving] -= sign
+      held[rank * expertCount + expert] += sign
+      replicas[leaving] -= sign
+      replicas[expert] += sign
     }
   }
 

@@ -52,6 +52,8 @@ public struct LocalSearchPlacement: PlacementStrategy {
         number: problem.load.layers[row],
         evaluate: { cost($0, tokens, topology, prices) })
       let isOver = { clock.now >= deadline }
+      // Descent first: what a time limit cuts short has gained something by then.
+      search.descend(rounds: 2, until: isOver)
       search.anneal(sweeps: sweeps, until: isOver)
       search.descend(rounds: 8, until: isOver)
       return search.best.experts
