@@ -30,10 +30,11 @@ public struct BundleCost: LayerCost {
   private var slotsOfExpert: [[Int32]]
   /// [R] slots of each rank, ascending: sums do not depend on the way here.
   private var slotsOfRank: [[Int32]]
-  /// Ranks that a change touches, and the candidates of each source: room that is used again.
+  /// Ranks that a change touches, and who serves an expert: room that is used again.
   private var touched: [Int] = []
-  private var offsets: [Int] = []
-  private var candidates: [Int32] = []
+  private var table = ServingTable()
+  /// [S] as ``rankOfSlot``, but in a trial.
+  private var nextRankOfSlot: [Int]
 
   /// Shapes: `expertOfSlot` and `rankOfSlot` [S].
   /// - Precondition: these shapes; ranks are those of the topology and the bundles; every expert
@@ -54,6 +55,7 @@ public struct BundleCost: LayerCost {
     ports = BundlePorts(model.emptyLoads, dedup: prices.dedup, combine: prices.combine)
     isNearest = prices.replicaChoice == .nearest
     self.rankOfSlot = rankOfSlot
+    nextRankOfSlot = rankOfSlot
     self.expertOfSlot = expertOfSlot
     slotsOfExpert = Array(repeating: [], count: bundles.expertCount)
     slotsOfRank = Array(repeating: [], count: topology.rankCount)
@@ -115,28 +117,6 @@ public struct BundleCost: LayerCost {
     evaluate()
   }
 
-  /// The time that a swap would lead to; the placement stays.
-  public mutating func time(swapping slot: Int, with other: Int) -> Seconds {
-    let before = time
-    swap(slot: slot, with: other)
-    defer { swapBack(slot: slot, with: other, to: before) }
-    return time
-  }
-
-  /// Takes a swap back, to a time that is known.
-  mutating func swapBack(slot: Int, with other: Int, to before: Seconds) {
-    exchange(slot, other)
-    for rank in touched { setExperts(of: rank) }
-    time = before
-  }
-
-  /// Gives a slot back to the expert that it held, at a time that is known.
-  mutating func giveBack(_ expert: Int, slot: Int, to before: Seconds) {
-    put(expert, in: slot)
-    for rank in touched { setExperts(of: rank) }
-    time = before
-  }
-
   private mutating func exchange(_ slot: Int, _ other: Int) {
     let (first, second) = (rankOfSlot[slot], rankOfSlot[other])
     guard first != second else {
@@ -169,18 +149,7 @@ extension BundleCost {
   private mutating func change(
     _ experts: [Int], ranks: [Int], _ body: (inout BundleCost) -> Void
   ) {
-    touched.removeAll(keepingCapacity: true)
-    func touch(_ rank: Int) { if !touched.contains(rank) { touched.append(rank) } }
-    for rank in ranks { touch(rank) }
-    for expert in experts where slotsOfExpert[expert].count > 1 {
-      for slot in slotsOfExpert[expert] { touch(rankOfSlot[Int(slot)]) }
-    }
-    // An expert that gets a second slot is dealt anew too: its only one may be anywhere.
-    if ranks.count == 1 {
-      for expert in experts {
-        for slot in slotsOfExpert[expert] { touch(rankOfSlot[Int(slot)]) }
-      }
-    }
+    touch(experts, ranks: ranks)
     ports.add(tally, hosts: touched, sign: -1)
     let isCarried = ranks.count == 2
     for (index, expert) in experts.enumerated() where experts.firstIndex(of: expert) == index {
@@ -200,32 +169,32 @@ extension BundleCost {
     putBack()
   }
 
+  /// Finds the ranks that a change of these experts on these ranks may touch: where one has other
+  /// slots, or gets them, those too.
+  private mutating func touch(_ experts: [Int], ranks: [Int]) {
+    touched.removeAll(keepingCapacity: true)
+    for rank in ranks where !touched.contains(rank) { touched.append(rank) }
+    for expert in experts where slotsOfExpert[expert].count > 1 || ranks.count == 1 {
+      for slot in slotsOfExpert[expert] {
+        let rank = rankOfSlot[Int(slot)]
+        if !touched.contains(rank) { touched.append(rank) }
+      }
+    }
+  }
+
   private mutating func relocate(_ slot: Int, to rank: Int) {
     slotsOfRank[rankOfSlot[slot]].removeAll { $0 == slot }
     slotsOfRank[rank].insert(ascending: slot)
     rankOfSlot[slot] = rank
+    nextRankOfSlot[slot] = rank
   }
 
   /// Deals an expert's bundles to its slots.
   private mutating func deploy(_ expert: Int) {
-    let slots = slotsOfExpert[expert]
-    let nodeOfRank = model.topology.nodeOfRank
-    offsets.removeAll(keepingCapacity: true)
-    candidates.removeAll(keepingCapacity: true)
-    offsets.append(0)
-    for source in 0..<slotsOfRank.count {
-      if isNearest, slots.count > 1 {
-        for slot in slots where rankOfSlot[Int(slot)] == source { candidates.append(slot) }
-        if candidates.count == offsets[source] {
-          for slot in slots where nodeOfRank[rankOfSlot[Int(slot)]] == nodeOfRank[source] {
-            candidates.append(slot)
-          }
-        }
-      }
-      if candidates.count == offsets[source] { candidates += slots }
-      offsets.append(candidates.count)
-    }
-    tally.deploy(expert, offsets: offsets, slots: candidates, rankOfSlot: rankOfSlot)
+    table.fill(
+      slotsOfExpert[expert], rankOfSlot: rankOfSlot, nodeOfRank: model.topology.nodeOfRank,
+      isNearest: isNearest)
+    tally.deploy(expert, table: table, rankOfSlot: rankOfSlot)
   }
 
   /// Loads of the touched ranks, as they are now.
@@ -241,6 +210,76 @@ extension BundleCost {
   private mutating func setExperts(of rank: Int) {
     let rows = tally.rows
     model.setExperts(rowsPerSlot: slotsOfRank[rank].lazy.map { Double(rows[Int($0)]) }, of: rank)
+  }
+}
+
+extension BundleCost {
+  /// The time that a swap would lead to; the placement stays. Changes no counter.
+  public mutating func time(swapping slot: Int, with other: Int) -> Seconds {
+    let (home, goal) = (rankOfSlot[slot], rankOfSlot[other])
+    let (expert, partner) = (Int(expertOfSlot[slot]), Int(expertOfSlot[other]))
+    guard home != goal, expert != partner else { return time }
+    return trial([expert, partner], ranks: [home, goal]) { cost, isBegin in
+      cost.place(slot, on: isBegin ? goal : home)
+      cost.place(other, on: isBegin ? home : goal)
+    }
+  }
+
+  /// The time that another expert in a slot would lead to; the placement stays. Changes no counter.
+  /// - Precondition: as ``hold(_:in:)``.
+  public mutating func time(holding expert: Int, in slot: Int) -> Seconds {
+    let leaving = Int(expertOfSlot[slot])
+    guard expert != leaving else { return time }
+    return trial([leaving, expert], ranks: [rankOfSlot[slot]]) { cost, isBegin in
+      let (old, new) = isBegin ? (leaving, expert) : (expert, leaving)
+      cost.slotsOfExpert[old].removeAll { $0 == slot }
+      cost.slotsOfExpert[new].insert(ascending: slot)
+    }
+  }
+
+  /// Evaluates two experts as a change would have them.
+  ///
+  /// - Parameter change: makes the change with `true`, takes it back with `false`.
+  private mutating func trial(
+    _ experts: [Int], ranks: [Int], _ change: (inout BundleCost, Bool) -> Void
+  ) -> Seconds {
+    touch(experts, ranks: ranks)
+    let isCarried = experts.map { ranks.count == 2 && slotsOfExpert[$0].count == 1 }
+    ports.add(tally, hosts: touched, sign: -1)
+    tally.beginTrial(
+      hosts: touched,
+      slots: [slotsOfExpert[experts[0]], slotsOfExpert[experts[1]]].joined())
+    change(&self, true)
+    if isCarried[0], isCarried[1] {
+      tally.tryCarry(experts[0], from: ranks[0], to: ranks[1], except: experts[1])
+      tally.tryCarry(experts[1], from: ranks[1], to: ranks[0], except: experts[0])
+    } else {
+      for (expert, other) in [(experts[0], experts[1]), (experts[1], experts[0])] {
+        table.fill(
+          slotsOfExpert[expert], rankOfSlot: nextRankOfSlot,
+          nodeOfRank: model.topology.nodeOfRank, isNearest: isNearest)
+        tally.tryDeploy(
+          expert, table: table, rankOfSlot: rankOfSlot, nextRankOfSlot: nextRankOfSlot,
+          other: other)
+      }
+      tally.tryShared()
+    }
+    ports.add(tally, hosts: touched, sign: 1)
+    for rank in touched { setExperts(of: rank) }
+    let result = model.time(dispatch: ports.dispatch, returning: ports.returning)
+    ports.add(tally, hosts: touched, sign: -1)
+    tally.endTrial()
+    change(&self, false)
+    ports.add(tally, hosts: touched, sign: 1)
+    for rank in touched { setExperts(of: rank) }
+    return result
+  }
+
+  /// Puts a slot on a rank for a trial.
+  private mutating func place(_ slot: Int, on rank: Int) {
+    slotsOfRank[nextRankOfSlot[slot]].removeAll { $0 == slot }
+    slotsOfRank[rank].insert(ascending: slot)
+    nextRankOfSlot[slot] = rank
   }
 }
 

@@ -13,22 +13,24 @@ struct BundleTally: Sendable {
   let routing: BundleVisits
   let topology: Topology
   /// [visits] slot that serves each.
-  private(set) var slotOfVisit: [Int32]
+  var slotOfVisit: [Int32]
   /// [S] assignments that each slot serves.
-  private(set) var rows: [Int]
+  var rows: [Int]
   /// [R, R] assignments, row = destination, column = source.
-  private(set) var raw: [Int]
+  var raw: [Int]
   /// [R, R] copies, one per token and destination rank; row = destination.
-  private(set) var rankCopies: [Int]
+  var rankCopies: [Int]
   /// [N, R] copies, one per token and destination node; row = node.
-  private(set) var nodeCopies: [Int]
-  /// Counters that were changed so far.
-  private(set) var updateCount = 0
+  var nodeCopies: [Int]
+  /// Counters that were read for a change or changed so far.
+  var updateCount = 0
+  /// What a trial has put aside: rows of the matrices, loads of slots.
+  var aside = Aside()
 
   /// [B, R] experts of each bundle on each rank.
-  private var onRank: [UInt16]
+  var onRank: [UInt16]
   /// [B, N] experts of each bundle on each node.
-  private var onNode: [UInt16]
+  var onNode: [UInt16]
 
   /// No expert has a slot yet.
   init(_ routing: BundleVisits, topology: Topology, slotCount: Int) {
@@ -65,18 +67,14 @@ struct BundleTally: Sendable {
   }
 
   /// Puts an expert onto slots: each source has candidates, which serve its bundles in turn.
-  ///
-  /// Shapes: `offsets` [R + 1] where the candidates of each source start in `slots`.
-  mutating func deploy(_ expert: Int, offsets: [Int], slots: [Int32], rankOfSlot: [Int]) {
+  mutating func deploy(_ expert: Int, table: ServingTable, rankOfSlot: [Int]) {
     let (ranks, nodes) = (topology.rankCount, topology.nodeCount)
     let range = routing.range(of: expert)
     updateCount += 2 * range.count
     for index in range {
       let visit = routing.visits[index]
       let (bundle, source) = (Int(visit.bundle), Int(visit.source))
-      let (first, tokens) = (offsets[source], Int(visit.tokens))
-      let count = offsets[source + 1] - first
-      let slot = slots[count == 1 ? first : first + (Int(visit.turn) + source) % count]
+      let (slot, tokens) = (table.slot(of: visit), Int(visit.tokens))
       let rank = rankOfSlot[Int(slot)]
       let node = topology.nodeOfRank[rank]
       slotOfVisit[index] = slot

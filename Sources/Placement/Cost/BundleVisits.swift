@@ -24,6 +24,9 @@ struct BundleVisits: Sendable {
   let visits: [BundleVisit]
   /// [E, R] assignments of each source to each expert.
   let sourceCounts: [Int]
+  /// [B, words] a bit for each expert of a bundle.
+  let members: [UInt64]
+  let wordsPerBundle: Int
   /// [R] assignments of each source.
   let assignments: [Int]
 
@@ -43,6 +46,8 @@ struct BundleVisits: Sendable {
     var sums = Array(repeating: 0, count: experts * ranks)
     var visits = Array(
       repeating: BundleVisit(bundle: 0, source: 0, tokens: 0, turn: 0), count: offsets.last!)
+    let words = (experts + 63) / 64
+    var members = Array(repeating: UInt64(0), count: bundleCount * words)
     var first = 0
     for bundles in windows {
       for bundle in 0..<bundles.count {
@@ -52,6 +57,7 @@ struct BundleVisits: Sendable {
           visits[next[Int(expert)]] = BundleVisit(
             bundle: Int32(first + bundle), source: source, tokens: tokens, turn: turns[cell])
           next[Int(expert)] += 1
+          members[(first + bundle) * words + Int(expert) / 64] |= 1 << (UInt64(expert) % 64)
           turns[cell] += 1
           sums[cell] += Int(tokens)
         }
@@ -60,6 +66,7 @@ struct BundleVisits: Sendable {
     }
     self.offsets = offsets
     self.visits = visits
+    (self.members, wordsPerBundle) = (members, words)
     sourceCounts = sums
     assignments = (0..<ranks).map { source in
       (0..<experts).reduce(0) { $0 + sums[$1 * ranks + source] }

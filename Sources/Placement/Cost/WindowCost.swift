@@ -11,9 +11,6 @@ public import Workloads
 public struct WindowCost: LayerCost {
   public private(set) var windows: [BundleCost]
   public private(set) var time: Seconds
-  /// The last swap or hold, with the times before it.
-  private var last: (slot: Int, other: Int?, expert: Int32)?
-  private var before: [Seconds] = []
 
   /// Shapes: `expertOfSlot` and `rankOfSlot` [S].
   /// - Precondition: at least one window; as ``BundleCost``.
@@ -34,13 +31,11 @@ public struct WindowCost: LayerCost {
   public var expertOfSlot: [Int32] { windows[0].expertOfSlot }
 
   public mutating func move(slot: Int, to rank: Int) {
-    last = nil
     for index in windows.indices { windows[index].move(slot: slot, to: rank) }
     time = Self.mean(windows)
   }
 
   public mutating func swap(slot: Int, with other: Int) {
-    remember(slot: slot, other: other)
     for index in windows.indices { windows[index].swap(slot: slot, with: other) }
     time = Self.mean(windows)
   }
@@ -48,30 +43,23 @@ public struct WindowCost: LayerCost {
   /// Lets a slot hold another expert.
   /// - Precondition: the expert that leaves has another slot.
   public mutating func hold(_ expert: Int, in slot: Int) {
-    remember(slot: slot, other: nil)
     for index in windows.indices { windows[index].hold(expert, in: slot) }
     time = Self.mean(windows)
   }
 
-  /// Takes the last swap or hold back, without evaluating anything.
-  /// - Precondition: there was one, and no other change since.
-  mutating func takeBack() {
-    guard let last else { preconditionFailure("no change to take back") }
-    for index in windows.indices {
-      if let other = last.other {
-        windows[index].swapBack(slot: last.slot, with: other, to: before[index])
-      } else {
-        windows[index].giveBack(Int(last.expert), slot: last.slot, to: before[index])
-      }
-    }
-    self.last = nil
-    time = Self.mean(windows)
+  /// The time that a swap would lead to; the placement stays.
+  public mutating func time(swapping slot: Int, with other: Int) -> Seconds {
+    var sum = Seconds.zero
+    for index in windows.indices { sum += windows[index].time(swapping: slot, with: other) }
+    return sum / Double(windows.count)
   }
 
-  private mutating func remember(slot: Int, other: Int?) {
-    last = (slot, other, expertOfSlot[slot])
-    before.removeAll(keepingCapacity: true)
-    for window in windows { before.append(window.time) }
+  /// The time that another expert in a slot would lead to; the placement stays.
+  /// - Precondition: as ``hold(_:in:)``.
+  public mutating func time(holding expert: Int, in slot: Int) -> Seconds {
+    var sum = Seconds.zero
+    for index in windows.indices { sum += windows[index].time(holding: expert, in: slot) }
+    return sum / Double(windows.count)
   }
 
   private static func mean(_ windows: [BundleCost]) -> Seconds {

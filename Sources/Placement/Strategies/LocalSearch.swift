@@ -42,10 +42,10 @@ struct LocalSearch {
     }
   }
 
-  /// A change that can be taken back.
+  /// A change of the placement.
   private enum Change {
     case swap(Int, Int)
-    case hold(expert: Int, slot: Int, leaving: Int)
+    case hold(expert: Int, slot: Int)
   }
 
   /// - Parameters:
@@ -85,12 +85,10 @@ struct LocalSearch {
       for number in 0..<(slots * rankCount + 1) / 2 {
         if number % 256 == 0, isOver() { return }
         guard let change = proposal() else { continue }
-        let added = (apply(change)).value
-        if added > 0, draws.unit() >= exp(-added / temperature) {
-          takeBack(change)
-        } else {
-          keepBest()
-        }
+        let added = (time(of: change) - cost.time).value
+        if added > 0, draws.unit() >= exp(-added / temperature) { continue }
+        apply(change)
+        keepBest()
       }
       temperature *= cooling
     }
@@ -109,7 +107,7 @@ struct LocalSearch {
           attempt(.swap(first, second))
         }
         for expert in 0..<expertCount where fits(expert: expert, slot: first) {
-          attempt(.hold(expert: expert, slot: first, leaving: Int(cost.expertOfSlot[first])))
+          attempt(.hold(expert: expert, slot: first))
         }
       }
       if !(cost.time < before) { return }
@@ -117,7 +115,7 @@ struct LocalSearch {
   }
 
   private mutating func attempt(_ change: Change) {
-    if !(apply(change) < .zero) { takeBack(change) }
+    if time(of: change) < cost.time { apply(change) }
   }
 
   /// Half of the mean of what some proposals change the time by.
@@ -125,9 +123,8 @@ struct LocalSearch {
     var (sum, count) = (0.0, 0.0)
     for _ in 0..<64 {
       guard let change = proposal() else { continue }
-      sum += abs(apply(change).value)
+      sum += abs((time(of: change) - cost.time).value)
       count += 1
-      takeBack(change)
     }
     return count > 0 ? 0.5 * sum / count : 0
   }
@@ -138,7 +135,7 @@ struct LocalSearch {
     if slots > expertCount, draws.below(4) == 0 {
       let expert = draws.below(expertCount)
       return fits(expert: expert, slot: slot)
-        ? .hold(expert: expert, slot: slot, leaving: Int(cost.expertOfSlot[slot])) : nil
+        ? .hold(expert: expert, slot: slot) : nil
     }
     let other = draws.below(slots)
     return fits(slot, other) ? .swap(slot, other) : nil
@@ -158,39 +155,30 @@ struct LocalSearch {
       && held[cost.rankOfSlot[slot] * expertCount + expert] == 0
   }
 
-  /// - Returns: what it adds to the time.
-  private mutating func apply(_ change: Change) -> Seconds {
-    let before = cost.time
-    note(change, 1)
+  private mutating func time(of change: Change) -> Seconds {
     switch change {
-    case .swap(let slot, let other): cost.swap(slot: slot, with: other)
-    case .hold(let expert, let slot, _): cost.hold(expert, in: slot)
+    case .swap(let slot, let other): cost.time(swapping: slot, with: other)
+    case .hold(let expert, let slot): cost.time(holding: expert, in: slot)
     }
-    return cost.time - before
   }
 
-  /// Takes back what was applied last.
-  private mutating func takeBack(_ change: Change) {
-    cost.takeBack()
-    note(change, -1)
-  }
-
-  /// Keeps count of who holds what; `sign` is 1 before a change, -1 after it was taken back.
-  private mutating func note(_ change: Change, _ sign: Int) {
+  private mutating func apply(_ change: Change) {
     switch change {
     case .swap(let slot, let other):
       let (home, goal) = (cost.rankOfSlot[slot], cost.rankOfSlot[other])
       let (expert, partner) = (Int(cost.expertOfSlot[slot]), Int(cost.expertOfSlot[other]))
-      held[home * expertCount + expert] -= sign
-      held[goal * expertCount + expert] += sign
-      held[goal * expertCount + partner] -= sign
-      held[home * expertCount + partner] += sign
-    case .hold(let expert, let slot, let leaving):
-      let rank = cost.rankOfSlot[slot]
-      held[rank * expertCount + leaving] -= sign
-      held[rank * expertCount + expert] += sign
-      replicas[leaving] -= sign
-      replicas[expert] += sign
+      held[home * expertCount + expert] -= 1
+      held[goal * expertCount + expert] += 1
+      held[goal * expertCount + partner] -= 1
+      held[home * expertCount + partner] += 1
+      cost.swap(slot: slot, with: other)
+    case .hold(let expert, let slot):
+      let (rank, leaving) = (cost.rankOfSlot[slot], Int(cost.expertOfSlot[slot]))
+      held[rank * expertCount + leaving] -= 1
+      held[rank * expertCount + expert] += 1
+      replicas[leaving] -= 1
+      replicas[expert] += 1
+      cost.hold(expert, in: slot)
     }
   }
 
