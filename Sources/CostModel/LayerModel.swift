@@ -72,7 +72,7 @@ public struct LayerModel: Sendable {
   }
 
   /// Sets what a rank does for the tokens of all: its slots have these rows each.
-  public mutating func setExperts(rowsPerSlot: some Sequence<Double>, of rank: Int) {
+  public mutating func setExperts(rowsPerSlot: [Double], of rank: Int) {
     let rows = rowsPerSlot.reduce(0, +)
     work.local[.group, rank] = experts[rank].rank.copyTime(dispatchBytes * rows)
     work.local[.expert, rank] = experts[rank].time(rowsPerExpert: rowsPerSlot)

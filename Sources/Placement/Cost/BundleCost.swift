@@ -30,9 +30,11 @@ public struct BundleCost: LayerCost {
   private var slotsOfExpert: [[Int32]]
   /// [R] slots of each rank, ascending: sums do not depend on the way here.
   private var slotsOfRank: [[Int32]]
-  /// Ranks that a change touches, and who serves an expert: room that is used again.
+  /// Ranks that a change touches, who serves an expert, rows of a rank's slots: room that is used
+  /// again.
   private var touched: [Int] = []
   private var table = ServingTable()
+  private var slotRows: [Double] = []
   /// [S] as ``rankOfSlot``, but in a trial.
   private var nextRankOfSlot: [Int]
 
@@ -208,8 +210,9 @@ extension BundleCost {
   }
 
   private mutating func setExperts(of rank: Int) {
-    let rows = tally.rows
-    model.setExperts(rowsPerSlot: slotsOfRank[rank].lazy.map { Double(rows[Int($0)]) }, of: rank)
+    slotRows.removeAll(keepingCapacity: true)
+    for slot in slotsOfRank[rank] { slotRows.append(Double(tally.rows[Int(slot)])) }
+    model.setExperts(rowsPerSlot: slotRows, of: rank)
   }
 }
 
