@@ -33,21 +33,26 @@ import Workloads
           Int(random.bits(at: UInt64(4 * step + what)) % UInt64(below))
         }
         let (slot, other) = (draw(experts.count, 1), draw(experts.count, 2))
+        let tried: Seconds
         switch draw(3, 0) {
         case 0:
           ranks[slot] = draw(6, 3)
+          tried = cost.time(moving: slot, to: ranks[slot])
           cost.move(slot: slot, to: ranks[slot])
         case 1:
           ranks.swapAt(slot, other)
+          tried = cost.time(swapping: slot, with: other)
           cost.swap(slot: slot, with: other)
         default:
           guard experts.count(where: { $0 == experts[slot] }) > 1 else { continue }
           experts[slot] = Int32(draw(9, 3))
+          tried = cost.time(holding: Int(experts[slot]), in: slot)
           cost.hold(Int(experts[slot]), in: slot)
         }
         let fresh = BundleCost(
           bundles, expertOfSlot: experts, rankOfSlot: ranks, topology: topology, prices: prices)
-        #expect(cost.time == fresh.time && cost.dispatch == fresh.dispatch)
+        #expect(cost.time == fresh.time && tried == fresh.time)
+        #expect(cost.dispatch == fresh.dispatch)
         #expect(cost.returning == fresh.returning && cost.rowsPerSlot == fresh.rowsPerSlot)
         #expect(cost.rankOfSlot == ranks && cost.expertOfSlot == experts)
       }
@@ -58,12 +63,21 @@ import Workloads
     var cost = BundleCost(
       bundles(4), expertOfSlot: expertOfSlot, rankOfSlot: rankOfSlot, topology: topology,
       prices: layerPrices(.node, ranks: 6))
-    let (time, loads, ranks) = (cost.time, cost.dispatch, cost.rankOfSlot)
-    let swapped = cost.time(swapping: 3, with: 9)
-    let moved = cost.time(moving: 2, to: 5)
-    #expect(cost.time == time && cost.dispatch == loads && cost.rankOfSlot == ranks)
-    cost.swap(slot: 3, with: 9)
-    #expect(cost.time == swapped && swapped != time && moved != time)
+    let before = cost
+    var times: Set<Double> = []
+    for slot in expertOfSlot.indices {
+      for other in expertOfSlot.indices {
+        times.insert(cost.time(swapping: slot, with: other).value)
+      }
+      times.insert(cost.time(moving: slot, to: 5).value)
+      if expertOfSlot.count(where: { $0 == expertOfSlot[slot] }) > 1 {
+        for expert in 0..<9 { times.insert(cost.time(holding: expert, in: slot).value) }
+      }
+    }
+    #expect(times.count > 100)
+    #expect(cost.time == before.time && cost.rankOfSlot == before.rankOfSlot)
+    #expect(cost.dispatch == before.dispatch && cost.returning == before.returning)
+    #expect(cost.rowsPerSlot == before.rowsPerSlot && cost.expertOfSlot == before.expertOfSlot)
     #expect(cost.updateCount > 0)
   }
 

@@ -22,21 +22,21 @@ public struct BundleCost: LayerCost {
   public private(set) var expertOfSlot: [Int32]
   public private(set) var time: Seconds = .zero
 
-  private var tally: BundleTally
-  private var ports: BundlePorts
-  private var model: LayerModel
-  private let isNearest: Bool
+  var tally: BundleTally
+  var ports: BundlePorts
+  var model: LayerModel
+  let isNearest: Bool
   /// [E] slots of each expert, ascending.
-  private var slotsOfExpert: [[Int32]]
+  var slotsOfExpert: [[Int32]]
   /// [R] slots of each rank, ascending: sums do not depend on the way here.
-  private var slotsOfRank: [[Int32]]
+  var slotsOfRank: [[Int32]]
   /// Ranks that a change touches, who serves an expert, rows of a rank's slots: room that is used
   /// again.
-  private var touched: [Int] = []
-  private var table = ServingTable()
-  private var slotRows: [Double] = []
+  var touched: [Int] = []
+  var table = ServingTable()
+  var slotRows: [Double] = []
   /// [S] as ``rankOfSlot``, but in a trial.
-  private var nextRankOfSlot: [Int]
+  var nextRankOfSlot: [Int]
 
   /// Shapes: `expertOfSlot` and `rankOfSlot` [S].
   /// - Precondition: these shapes; ranks are those of the topology and the bundles; every expert
@@ -79,17 +79,15 @@ public struct BundleCost: LayerCost {
   public var dispatch: PortLoads { ports.dispatch }
   /// What combine sends back, with sides as of dispatch.
   public var returning: PortLoads { ports.returning }
-  /// The phases of the layer, rank by rank.
+  /// The phases of what was evaluated last, rank by rank.
   public var phases: RankTimes { model.recursion.layer }
   /// [S] assignments that each slot serves.
   public var rowsPerSlot: [Int] { tally.rows }
-  /// Bundle counters that were changed so far.
+  /// Bundle counters that were changed, or read for a trial, so far.
   public var updateCount: Int { tally.updateCount }
   /// Copies that leave their node, a copy per token and node.
   public var offNodeCopies: Int {
-    let (ranks, nodeOfRank) = (
-      rankOfSlot.isEmpty ? 0 : slotsOfRank.count, model.topology.nodeOfRank
-    )
+    let (ranks, nodeOfRank) = (slotsOfRank.count, model.topology.nodeOfRank)
     return tally.nodeCopies.indices.reduce(0) { sum, cell in
       nodeOfRank[cell % ranks] == cell / ranks ? sum : sum + tally.nodeCopies[cell]
     }
@@ -173,7 +171,7 @@ extension BundleCost {
 
   /// Finds the ranks that a change of these experts on these ranks may touch: where one has other
   /// slots, or gets them, those too.
-  private mutating func touch(_ experts: [Int], ranks: [Int]) {
+  mutating func touch(_ experts: [Int], ranks: [Int]) {
     touched.removeAll(keepingCapacity: true)
     for rank in ranks where !touched.contains(rank) { touched.append(rank) }
     for expert in experts where slotsOfExpert[expert].count > 1 || ranks.count == 1 {
@@ -209,86 +207,16 @@ extension BundleCost {
     time = model.time(dispatch: ports.dispatch, returning: ports.returning)
   }
 
-  private mutating func setExperts(of rank: Int) {
+  mutating func setExperts(of rank: Int) {
     slotRows.removeAll(keepingCapacity: true)
     for slot in slotsOfRank[rank] { slotRows.append(Double(tally.rows[Int(slot)])) }
     model.setExperts(rowsPerSlot: slotRows, of: rank)
   }
 }
 
-extension BundleCost {
-  /// The time that a swap would lead to; the placement stays. Changes no counter.
-  public mutating func time(swapping slot: Int, with other: Int) -> Seconds {
-    let (home, goal) = (rankOfSlot[slot], rankOfSlot[other])
-    let (expert, partner) = (Int(expertOfSlot[slot]), Int(expertOfSlot[other]))
-    guard home != goal, expert != partner else { return time }
-    return trial([expert, partner], ranks: [home, goal]) { cost, isBegin in
-      cost.place(slot, on: isBegin ? goal : home)
-      cost.place(other, on: isBegin ? home : goal)
-    }
-  }
-
-  /// The time that another expert in a slot would lead to; the placement stays. Changes no counter.
-  /// - Precondition: as ``hold(_:in:)``.
-  public mutating func time(holding expert: Int, in slot: Int) -> Seconds {
-    let leaving = Int(expertOfSlot[slot])
-    guard expert != leaving else { return time }
-    return trial([leaving, expert], ranks: [rankOfSlot[slot]]) { cost, isBegin in
-      let (old, new) = isBegin ? (leaving, expert) : (expert, leaving)
-      cost.slotsOfExpert[old].removeAll { $0 == slot }
-      cost.slotsOfExpert[new].insert(ascending: slot)
-    }
-  }
-
-  /// Evaluates two experts as a change would have them.
-  ///
-  /// - Parameter change: makes the change with `true`, takes it back with `false`.
-  private mutating func trial(
-    _ experts: [Int], ranks: [Int], _ change: (inout BundleCost, Bool) -> Void
-  ) -> Seconds {
-    touch(experts, ranks: ranks)
-    let isCarried = experts.map { ranks.count == 2 && slotsOfExpert[$0].count == 1 }
-    ports.add(tally, hosts: touched, sign: -1)
-    tally.beginTrial(
-      hosts: touched,
-      slots: [slotsOfExpert[experts[0]], slotsOfExpert[experts[1]]].joined())
-    change(&self, true)
-    if isCarried[0], isCarried[1] {
-      tally.tryCarry(experts[0], from: ranks[0], to: ranks[1], except: experts[1])
-      tally.tryCarry(experts[1], from: ranks[1], to: ranks[0], except: experts[0])
-    } else {
-      for (expert, other) in [(experts[0], experts[1]), (experts[1], experts[0])] {
-        table.fill(
-          slotsOfExpert[expert], rankOfSlot: nextRankOfSlot,
-          nodeOfRank: model.topology.nodeOfRank, isNearest: isNearest)
-        tally.tryDeploy(
-          expert, table: table, rankOfSlot: rankOfSlot, nextRankOfSlot: nextRankOfSlot,
-          other: other)
-      }
-      tally.tryShared()
-    }
-    ports.add(tally, hosts: touched, sign: 1)
-    for rank in touched { setExperts(of: rank) }
-    let result = model.time(dispatch: ports.dispatch, returning: ports.returning)
-    ports.add(tally, hosts: touched, sign: -1)
-    tally.endTrial()
-    change(&self, false)
-    ports.add(tally, hosts: touched, sign: 1)
-    for rank in touched { setExperts(of: rank) }
-    return result
-  }
-
-  /// Puts a slot on a rank for a trial.
-  private mutating func place(_ slot: Int, on rank: Int) {
-    slotsOfRank[nextRankOfSlot[slot]].removeAll { $0 == slot }
-    slotsOfRank[rank].insert(ascending: slot)
-    nextRankOfSlot[slot] = rank
-  }
-}
-
 extension [Int32] {
   /// Inserts into numbers that ascend.
-  fileprivate mutating func insert(ascending slot: Int) {
+  mutating func insert(ascending slot: Int) {
     insert(Int32(slot), at: firstIndex { $0 > slot } ?? count)
   }
 }
