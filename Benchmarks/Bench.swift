@@ -75,6 +75,7 @@ struct Bench {
             + ExchangeBench(hidden: 3584, type: .f32).run(context, on: comm)
         }
       ),
+      ("search", { try SearchBench().run(on: $1) }),
       ("router", { try RouterBench(type: types.last!).run($0, on: $1) }),
       ("projection", { try ProjectionBench().run(on: $1) }),
       ("choice", { try ChoiceBench().run(on: $1) }),

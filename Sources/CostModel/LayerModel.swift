@@ -3,8 +3,7 @@
 
 /// A layer on a cluster: ports, experts and copies, prepared for many evaluations.
 ///
-/// All ranks begin at once; rows travel one per assignment and results return alike. Allocates
-/// nothing after `init`.
+/// All ranks begin at once. Allocates nothing after `init`.
 public struct LayerModel: Sendable {
   /// [R]
   public let experts: [ExpertTime]
@@ -12,7 +11,10 @@ public struct LayerModel: Sendable {
   public let dispatchBytes: Bytes
   /// A result on its way back.
   public let combineBytes: Bytes
+  /// Of dispatch.
   public let hops: ExchangeHops
+  /// Of combine.
+  public let combineHops: ExchangeHops
   /// The layer that was evaluated last.
   public private(set) var work: LayerWork
   /// Its phases, rank by rank.
@@ -23,7 +25,7 @@ public struct LayerModel: Sendable {
   public init(
     _ network: NetworkParameters, topology: Topology, ranks: [RankParameters],
     widths: ExpertWidths, dispatchBytes: Bytes, combineBytes: Bytes,
-    hops: ExchangeHops = .pipelined
+    hops: ExchangeHops = .pipelined, combineHops: ExchangeHops? = nil
   ) {
     precondition(
       ranks.count == topology.rankCount, "\(ranks.count) ranks for \(topology.rankCount)")
@@ -32,6 +34,7 @@ public struct LayerModel: Sendable {
     self.dispatchBytes = dispatchBytes
     self.combineBytes = combineBytes
     self.hops = hops
+    self.combineHops = combineHops ?? hops
     work = LayerWork(rankCount: ranks.count)
     work.overlapFactor = network.overlapFactor
     recursion = LayerRecursion(rankCount: ranks.count)
@@ -46,7 +49,8 @@ public struct LayerModel: Sendable {
       topology: topology, nodesPerLeaf: network.leaves?.nodesPerLeaf, bytesPerCopy: dispatchBytes)
   }
 
-  /// The time of a layer from the first rank's begin to the last one's end.
+  /// The time of a layer from the first rank's begin to the last one's end, where rows travel one
+  /// per assignment and results return alike.
   ///
   /// Shapes: `assignments` [R] of each rank's tokens; `loads` and `slots` of these ranks.
   public mutating func time(
@@ -60,14 +64,22 @@ public struct LayerModel: Sendable {
   }
 
   /// Sets what a rank does for its own tokens.
-  mutating func setTokens(_ assignments: Double, of rank: Int) {
+  public mutating func setTokens(_ assignments: Double, of rank: Int) {
     let own = experts[rank].rank
     work.local[.plan, rank] = own.planTime(assignments: assignments)
     work.local[.pack, rank] = own.copyTime(dispatchBytes * assignments)
     work.local[.reduce, rank] = own.copyTime(combineBytes * assignments)
   }
 
-  /// Sets what a rank does for the tokens of all.
+  /// Sets what a rank does for the tokens of all: its slots have these rows each.
+  public mutating func setExperts(rowsPerSlot: [Double], of rank: Int) {
+    let rows = rowsPerSlot.reduce(0, +)
+    work.local[.group, rank] = experts[rank].rank.copyTime(dispatchBytes * rows)
+    work.local[.expert, rank] = experts[rank].time(rowsPerExpert: rowsPerSlot)
+    work.local[.ungroup, rank] = experts[rank].rank.copyTime(combineBytes * rows)
+  }
+
+  /// The same for slots that share the rows evenly.
   mutating func setExperts(rows: Double, active: Double, of rank: Int) {
     work.local[.group, rank] = experts[rank].rank.copyTime(dispatchBytes * rows)
     work.local[.expert, rank] = experts[rank].time(rows: rows, active: active)
@@ -76,9 +88,16 @@ public struct LayerModel: Sendable {
 
   /// The time with what was set.
   mutating func time(_ loads: PortLoads) -> Seconds {
+    time(dispatch: loads, returning: loads)
+  }
+
+  /// The time with what was set.
+  ///
+  /// - Parameter returning: what combine sends back to where it came from, with sides as of dispatch.
+  public mutating func time(dispatch loads: PortLoads, returning results: PortLoads) -> Seconds {
     ports.evaluate(loads, hops: hops, into: &work.dispatch)
     ports.evaluate(
-      loads.reversed(bytesPerCopy: combineBytes), hops: hops, into: &work.combine)
+      results.reversed(bytesPerCopy: combineBytes), hops: combineHops, into: &work.combine)
     recursion.begin()
     return recursion.advance(work)
   }

@@ -61,6 +61,27 @@ public struct PortLoads: Sendable, Equatable {
     (leafEgress, leafIngress) = (leaves, leaves)
   }
 
+  /// Adds copies and messages on their way from one rank to another; takes them away where they are
+  /// negative. What stays on its rank is no load.
+  ///
+  /// Whole numbers add up without rounding, so that what was added can be taken away again.
+  public mutating func add(
+    copies: Double, messages: Double, from source: Int, to destination: Int
+  ) {
+    guard source != destination else { return }
+    let (home, goal) = (topology.nodeOfRank[source], topology.nodeOfRank[destination])
+    guard home != goal else {
+      insideEgress.change(copies, messages, at: source)
+      insideIngress.change(copies, messages, at: destination)
+      return
+    }
+    betweenEgress.change(copies, messages, at: source)
+    betweenIngress.change(copies, messages, at: destination)
+    guard let nodesPerLeaf, home / nodesPerLeaf != goal / nodesPerLeaf else { return }
+    leafEgress.change(copies, messages, at: home / nodesPerLeaf)
+    leafIngress.change(copies, messages, at: goal / nodesPerLeaf)
+  }
+
   /// Bytes that pass a port of one side.
   public func bytes(_ side: KeyPath<PortLoads, Side>, at index: Int) -> Bytes {
     let side = self[keyPath: side]
@@ -82,5 +103,13 @@ public struct PortLoads: Sendable, Equatable {
     (back.leafEgress, back.leafIngress) = (leafIngress, leafEgress)
     (back.bytesPerCopy, back.bytesPerMessage) = (bytesPerCopy, bytesPerMessage)
     return back
+  }
+}
+
+extension PortLoads.Side {
+  /// Adds to both sums; without messages there are no copies, whatever rounding left.
+  mutating func change(_ copies: Double, _ messages: Double, at index: Int) {
+    self.messages[index] += messages
+    self.copies[index] = self.messages[index] > 0 ? max(0, self.copies[index] + copies) : 0
   }
 }

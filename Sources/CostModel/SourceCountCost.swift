@@ -22,7 +22,6 @@ public struct SourceCountCost: LayerCost {
   /// [R, R] slots of a destination that have assignments of a source: no message where there is
   /// none.
   private var blocks: [Int32]
-  private let leafOfRank: [Int]
 
   /// - Precondition: counts of the model's ranks; a rank for every slot.
   public init(_ counts: SourceCounts, rankOfSlot: [Int], model: LayerModel) {
@@ -38,10 +37,6 @@ public struct SourceCountCost: LayerCost {
     column = (0..<counts.slotCount).flatMap { slot in
       (0..<ranks).map { counts.values[$0 * counts.slotCount + slot] }
     }
-    leafOfRank =
-      model.network.leaves.map { level in
-        model.topology.nodeOfRank.map { $0 / level.nodesPerLeaf }
-      } ?? []
     blocks = Array(repeating: 0, count: ranks * ranks)
     for (slot, rank) in rankOfSlot.enumerated() {
       for source in 0..<ranks where column[slot * ranks + source] > 0 {
@@ -73,8 +68,12 @@ public struct SourceCountCost: LayerCost {
     for source in 0..<ranks where column[slot * ranks + source] > 0 {
       let copies = column[slot * ranks + source]
       blocks[home * ranks + source] -= 1
-      pass(-copies, blocks[home * ranks + source] == 0 ? -1 : 0, source, home)
-      pass(copies, blocks[rank * ranks + source] == 0 ? 1 : 0, source, rank)
+      loads.add(
+        copies: -copies, messages: blocks[home * ranks + source] == 0 ? -1 : 0, from: source,
+        to: home)
+      loads.add(
+        copies: copies, messages: blocks[rank * ranks + source] == 0 ? 1 : 0, from: source,
+        to: rank)
       blocks[rank * ranks + source] += 1
     }
     rankOfSlot[slot] = rank
@@ -87,31 +86,5 @@ public struct SourceCountCost: LayerCost {
     slots.active[rank] += active
     slots.rows[rank] = slots.active[rank] == 0 ? 0 : slots.rows[rank] + rows
     model.setExperts(rows: slots.rows[rank], active: slots.active[rank], of: rank)
-  }
-
-  /// Adds copies and messages on their way from a source to a destination.
-  private mutating func pass(
-    _ copies: Double, _ messages: Double, _ source: Int, _ destination: Int
-  ) {
-    guard source != destination else { return }
-    let nodes = loads.topology.nodeOfRank
-    guard nodes[source] != nodes[destination] else {
-      loads.insideEgress.change(copies, messages, at: source)
-      loads.insideIngress.change(copies, messages, at: destination)
-      return
-    }
-    loads.betweenEgress.change(copies, messages, at: source)
-    loads.betweenIngress.change(copies, messages, at: destination)
-    guard !leafOfRank.isEmpty, leafOfRank[source] != leafOfRank[destination] else { return }
-    loads.leafEgress.change(copies, messages, at: leafOfRank[source])
-    loads.leafIngress.change(copies, messages, at: leafOfRank[destination])
-  }
-}
-
-extension PortLoads.Side {
-  /// Adds to both sums; without messages there are no copies, whatever rounding left.
-  fileprivate mutating func change(_ copies: Double, _ messages: Double, at index: Int) {
-    self.messages[index] += messages
-    self.copies[index] = self.messages[index] > 0 ? max(0, self.copies[index] + copies) : 0
   }
 }

@@ -37,13 +37,13 @@ public struct RandomDraws: RandomNumberGenerator, Sendable {
 
   /// A number in `0 ..< bound`; the bias is below bound / 2^64.
   @inline(__always)
-  mutating func below(_ bound: Int) -> Int {
+  public mutating func below(_ bound: Int) -> Int {
     Int(next().multipliedFullWidth(by: UInt64(bound)).high)
   }
 
   /// A number in [0, 1), a multiple of 2^-53.
   @inline(__always)
-  mutating func unit() -> Double {
+  public mutating func unit() -> Double {
     Double(next() >> 11) * 0x1p-53
   }
 

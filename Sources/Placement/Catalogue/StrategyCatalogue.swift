@@ -5,7 +5,7 @@ internal import Workloads
 
 extension PlacementSpec {
   /// Every strategy; the one list for parsing, errors, help and documentation.
-  public static let catalogue: [StrategyEntry] = unfitted + byLoad + balancing
+  public static let catalogue: [StrategyEntry] = unfitted + byLoad + balancing + byTraffic
 
   private static let unfitted: [StrategyEntry] = [
     StrategyEntry("contiguous", "experts in blocks of consecutive numbers", fitting: .none) { _ in
@@ -65,5 +65,32 @@ extension PlacementSpec {
       choosesSlots: true, usesSpeeds: true, needsCurrent: true,
       .whole("moves", 100, 0...65_536, "swaps of two experts, in each layer")
     ) { SwapPlacement(swapLimit: $0[whole: "moves"]) },
+  ]
+
+  private static let byTraffic: [StrategyEntry] = [
+    StrategyEntry(
+      "source", "the shortest ways from the ranks that send", fitting: .tokens, makesReplicas: true,
+      .whole("far", 10, 1...1000, "distance to another node, against 1 inside one")
+    ) { SourcePlacement(far: $0[whole: "far"]) },
+    StrategyEntry(
+      "coactivation", "experts that tokens choose together on one node, one rank",
+      fitting: .tokens, makesReplicas: true,
+      .real("band", 0.15, 0...1, "by how much of its share a rank may have more or fewer experts")
+    ) { CoactivationPlacement(band: $0["band"]) },
+    StrategyEntry(
+      "hypergraph", "the fewest copies that leave nodes, then ranks", fitting: .tokens,
+      makesReplicas: true,
+      .real("band", 0.1, 0...100, "how far above the mean the load of a node or rank may be")
+    ) { HypergraphPlacement(band: $0["band"]) },
+    StrategyEntry(
+      "search", "annealing on the modelled time of each layer", fitting: .tokens,
+      makesReplicas: true, needsPrices: true,
+      .whole("sweeps", 60, 0...100_000, "of annealing; 0 for descent alone")
+    ) { LocalSearchPlacement(sweeps: $0[whole: "sweeps"]) },
+    StrategyEntry(
+      "auto", "tries the others, keeps the fastest on held-out tokens", fitting: .tokens,
+      makesReplicas: true, needsPrices: true,
+      .whole("sweeps", 60, 0...100_000, "of the search")
+    ) { AutoPlacement(sweeps: $0[whole: "sweeps"]) },
   ]
 }
