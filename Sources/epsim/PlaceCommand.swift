@@ -76,8 +76,15 @@ struct PlaceCommand: ParsableCommand {
       """)
   var tokens: Int?
 
-  @Option(help: "Write the placement to this file: .json, or .csv with the slots of each layer.")
+  @Option(
+    help: """
+      Write the placement to this file. Its ending tells the format: .json, .csv with the slots of \
+      each layer, .npy, .safetensors, .yaml (TensorRT-LLM).
+      """)
   var write: String?
+
+  @Option(help: "Format of the written file: \(PlacementFormat.names).")
+  var format: String?
 
   @Flag(help: "Print the placement as JSON on stdout, and nothing else there.")
   var json = false
@@ -87,9 +94,7 @@ struct PlaceCommand: ParsableCommand {
 
   mutating func run() throws {
     let topology = try machine.topology()
-    if let write, !write.hasSuffix(".json"), !write.hasSuffix(".csv") {
-      throw InputError("--write \(write), accepted are files that end in .json or .csv")
-    }
+    let format = try outputFormat()
     let specs = try placements()
     guard specs.count == 1 || write == nil else {
       throw InputError(
@@ -119,7 +124,7 @@ struct PlaceCommand: ParsableCommand {
           ms: Double(MonotonicClock.now() - start) / 1e6))
     }
     if let write {
-      try solved[0].placement.write(toPath: write)
+      try solved[0].placement.write(toPath: write, as: format)
       Console.note("placement: \(write)")
     }
     try report(solved, topology: topology)
@@ -144,6 +149,21 @@ struct PlaceCommand: ParsableCommand {
       throw InputError("placement \(twice.element) is given twice, placements must differ")
     }
     return try words.map { try PlacementSpec(parsing: $0) }
+  }
+
+  /// The format of the written file; nil where none is written.
+  private func outputFormat() throws -> PlacementFormat? {
+    guard let write else {
+      guard format == nil else { throw InputError("--format is of the file that --write names") }
+      return nil
+    }
+    if let format { return try PlacementFormat(parsing: format, option: "--format") }
+    guard let format = PlacementFormat(ofOutput: write) else {
+      throw InputError(
+        "--write \(write), accepted are files that end in .json, .csv, .npy, .safetensors, .yaml or "
+          + ".yml, or any with --format")
+    }
+    return format
   }
 
   struct Problem {
