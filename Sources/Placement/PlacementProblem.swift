@@ -76,8 +76,8 @@ public struct PlacementProblem: Sendable {
   public func requirePrices(for name: String) throws -> LayerPrices {
     guard let prices else {
       throw InputError(
-        "placement \(name): it is chosen by the time of a layer, which needs --cluster with the "
-          + "name or the file of a cluster profile")
+        "placement \(name): it is chosen by the time of a layer, accepted is 'epsim place' with "
+          + "--cluster, whose --write makes a file for runs")
     }
     return prices
   }

@@ -56,15 +56,16 @@ struct WorkloadOptions: ParsableArguments {
 struct CaseOptions: ParsableArguments {
   @Option(
     help: """
-      Expert placements: contiguous, round-robin, random[:SEED], lpt, \
-      eplb[+EXTRA][:global|:hierarchical], or a .json/.csv file. EXTRA slots are over all ranks.
+      Expert placements, NAME[+EXTRA][:PARAM] or a file: \
+      \(PlacementSpec.catalogue.map(\.name).joined(separator: ", ")). EXTRA slots are over all \
+      ranks; parameters: docs/placement.md.
       """)
   var placement = "contiguous"
 
   @Option(
     help: """
-      Which copy of a replicated expert serves a token: expert-rr, nearest, token-hash, flat-mod, \
-      rank-static, random, tier-wrr, split, split-local, fewest-active, cover.
+      Which copy of a replicated expert serves a token: \
+      \(ReplicaChoice.allCases.map(\.rawValue).joined(separator: ", ")).
       """)
   var replicaChoice = "expert-rr"
 

@@ -59,7 +59,11 @@ struct PlaceCommand: ParsableCommand {
   @Option(help: "Which copies travel: none, one per assignment; rank; node. See 'epsim run'.")
   var dedup = "none"
 
-  @Option(help: "Which copy of a replicated expert serves a token: expert-rr, nearest.")
+  @Option(
+    help: """
+      Which copy of a replicated expert serves a token: \
+      \(ReplicaChoice.allCases.map(\.rawValue).joined(separator: ", ")).
+      """)
   var replicaChoice = "expert-rr"
 
   @Option(parsing: .unconditional, help: "Seconds that a strategy which searches may take.")

@@ -67,7 +67,8 @@ struct RebalanceCommandTests {
       let steps = try #require(policy["steps"] as? [[String: Any]])
       #expect(steps.count == 16)
       let loss = try #require(steps[5]["move"] as? [String: Any])
-      #expect(loss["cause"] as? String == "loss" && loss["lost_experts"] as? Int == 64)
+      #expect(loss["cause"] as? String == "loss")
+      #expect(try #require(loss["lost_experts"] as? Int) >= 64)
     }
   }
 

@@ -56,7 +56,7 @@ struct AllocationLaunchTests {
         "--filter", "ExpertParallelTests.AllocationTests",
       ])
     let lines = outcome.output.split(separator: "\n").filter { $0.hasPrefix("allocations: ") }
-    #expect(outcome.exitCode == 0 && lines.count == 5, "\(outcome.output)\n\(outcome.error)")
+    #expect(outcome.exitCode == 0 && lines.count == 6, "\(outcome.output)\n\(outcome.error)")
     for line in lines { print(line) }
   }
 }

@@ -118,11 +118,12 @@ import Workloads
       let own = (0..<bundles.count).filter { bundles.sources[$0] == rank }
       var decision = RoutingDecision(tokenCount: own.count, topK: 3)
       decision.expertIndices = own.flatMap { Array(bundles.experts(ofBundle: $0)) }
-      var (slots, uses) = (decision.expertIndices, Array(repeating: Int32(0), count: 9))
+      var slots = decision.expertIndices
+      let workspace = ChoiceWorkspace(placement: placement, nodeCount: topology.nodeCount)
       let table = ReplicaTable(
         placement: placement, layerRow: 0, sourceRank: rank, topology: topology, choice: choice)
       slots.withUnsafeMutableBufferPointer { slots in
-        uses.withUnsafeMutableBufferPointer { table.choose(decision, into: slots, uses: $0) }
+        table.choose(decision, into: slots, workspace)
         counters.add(
           layerRow: 0, sourceRank: rank, slots: UnsafeBufferPointer(slots), topK: 3)
       }

@@ -196,7 +196,8 @@ import Workloads
       let problem = trafficProblem(
         windows, topology, prices: layerPrices(.node, ranks: ranks), slotsPerRank: slots)
       let parts = name.split(separator: ":")
-      let word = "\(parts[0])+\(extra)" + (parts.count == 2 ? ":\(parts[1])" : "")
+      let plus = slots == nil ? "+\(extra)" : ""
+      let word = "\(parts[0])\(plus)" + (parts.count == 2 ? ":\(parts[1])" : "")
       let placement = try place(word, problem)
       #expect(placement == (try place(word, problem)))
       // Where replicas gain nothing, auto may keep a strategy that makes none.
@@ -222,7 +223,7 @@ import Workloads
     }
     var narrow = problem
     narrow.slotsPerRank = [2, 2, 2, 1]
-    expectInputError("7 slots", "at least 8") { _ = try place("hypergraph", narrow) }
+    expectInputError("7 slots", "needed are 8") { _ = try place("hypergraph", narrow) }
     var foreign = problem
     foreign.topology = Topology(ranks: 2)
     expectInputError("4 ranks and 8 experts", "2 ranks") { _ = try place("source", foreign) }
