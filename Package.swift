@@ -69,7 +69,7 @@ let package = Package(
     module("MoE", [yams]),
     module("Workloads", ["MoE"]),
     module("CostModel", ["MoE"]),
-    module("Placement", ["CostModel", "Workloads", "MoE"]),
+    module("Placement", ["CostModel", "Workloads", "MoE", yams]),
     module(
       "ExpertParallel",
       ["MPI", "Kernels", "Placement", "CostModel", "Workloads", "MoE", "Timing"]),

@@ -84,31 +84,6 @@ public struct LoadHistogram: Sendable, Equatable {
     }
   }
 
-  /// Reads a load file: whole numbers, one line per layer and one column per expert.
-  ///
-  /// - Parameter layerLists: what the lines may stand for, such as all layers of the model or those
-  ///   of the run; the first list with as many layers as there are lines is taken.
-  /// - Throws: ``InputError`` when the file is not such a table.
-  public init(bytes: [UInt8], name: String, layerLists: [[Int]], expertCount: Int) throws {
-    let table = try IntegerCSV(bytes: bytes, name: name, accepted: 0...Self.maximumCount)
-    guard table.columnCount == expertCount else {
-      throw InputError(
-        "\(name): \(table.columnCount) columns, needed is one for each of \(expertCount) experts")
-    }
-    let layers = try table.layers(from: layerLists, name: name)
-    self.init(layers: layers, expertCount: expertCount)
-    counts = table.values
-  }
-
-  /// Reads a load file on its own: as many experts as columns, layers numbered from 0.
-  ///
-  /// - Throws: ``InputError`` when the file is not such a table.
-  public init(bytes: [UInt8], name: String) throws {
-    let table = try IntegerCSV(bytes: bytes, name: name, accepted: 0...Self.maximumCount)
-    self.init(layers: Array(0..<table.rowCount), expertCount: table.columnCount)
-    counts = table.values
-  }
-
   /// The counts of one row, [E].
   public func row(_ row: Int) -> ArraySlice<Int> {
     counts[row * expertCount..<(row + 1) * expertCount]

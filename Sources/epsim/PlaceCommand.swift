@@ -39,8 +39,15 @@ struct PlaceCommand: ParsableCommand {
   @Option(parsing: .unconditional, help: "Tokens that a generator is asked for.")
   var tokens = 4096
 
-  @Option(help: "Write the placement to this file: .json, or .csv with the slots of each layer.")
+  @Option(
+    help: """
+      Write the placement to this file. Its ending tells the format: .json, .csv with the slots of \
+      each layer, .npy, .safetensors, .yaml (TensorRT-LLM).
+      """)
   var write: String?
+
+  @Option(help: "Format of the written file: \(PlacementFormat.names).")
+  var format: String?
 
   @Flag(help: "Print the placement as JSON on stdout, and nothing else there.")
   var json = false
@@ -50,9 +57,7 @@ struct PlaceCommand: ParsableCommand {
 
   mutating func run() throws {
     let topology = try machine.topology()
-    if let write, !write.hasSuffix(".json"), !write.hasSuffix(".csv") {
-      throw InputError("--write \(write), accepted are files that end in .json or .csv")
-    }
+    let format = try outputFormat()
     let spec = try PlacementSpec(parsing: placement)
     let problem = try problem(spec, topology: topology)
     let start = MonotonicClock.now()
@@ -62,7 +67,7 @@ struct PlaceCommand: ParsableCommand {
     let record = try PlacementRecord(
       solved, load: problem.load, nodes: topology.nodeCount, solveMs: elapsed)
     if let write {
-      try solved.write(toPath: write)
+      try solved.write(toPath: write, as: format)
       Console.note("placement: \(write)")
     }
     if json {
@@ -70,6 +75,21 @@ struct PlaceCommand: ParsableCommand {
     } else {
       print(PlacementReport(record).text)
     }
+  }
+
+  /// The format of the written file; nil where none is written.
+  private func outputFormat() throws -> PlacementFormat? {
+    guard let write else {
+      guard format == nil else { throw InputError("--format is of the file that --write names") }
+      return nil
+    }
+    if let format { return try PlacementFormat(parsing: format, option: "--format") }
+    guard let format = PlacementFormat(ofOutput: write) else {
+      throw InputError(
+        "--write \(write), accepted are files that end in .json, .csv, .npy, .safetensors, .yaml or "
+          + ".yml, or any with --format")
+    }
+    return format
   }
 
   private struct Problem {

@@ -43,7 +43,7 @@ import Workloads
       ).layers
     }
     #expect(try layers([[1, 2, 3], [4, 9]]) == [4, 9])
-    expectInputError("2 lines", "3 or 1") { _ = try layers([[1, 2, 3], [4]]) }
+    expectInputError("2 rows", "3 or 1") { _ = try layers([[1, 2, 3], [4]]) }
   }
 
   @Test func tablesMayHaveSpacesAndWindowsLineEnds() throws {

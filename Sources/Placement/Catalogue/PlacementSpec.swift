@@ -48,7 +48,7 @@ public struct PlacementSpec: Sendable, Equatable, CustomStringConvertible {
 
   static var accepted: String {
     catalogue.map(\.usage).joined(separator: ", ")
-      + ", or the path of a .json or .csv file"
+      + ", or the path of a file (\(ExpertPlacement.fileEndings.joined(separator: " ")))"
   }
 
   /// Parses what a person wrote; does not open the file.
@@ -56,7 +56,7 @@ public struct PlacementSpec: Sendable, Equatable, CustomStringConvertible {
   /// - Throws: ``InputError`` that says what is accepted.
   public init(parsing text: String) throws {
     description = text
-    if text.contains("/") || text.hasSuffix(".json") || text.hasSuffix(".csv") {
+    if text.contains("/") || ExpertPlacement.fileEndings.contains(where: text.hasSuffix) {
       (strategyName, filePath, extraSlots, values) = (nil, text, 0, SpecValues())
       return
     }

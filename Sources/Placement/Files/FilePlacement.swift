@@ -6,10 +6,10 @@ internal import Workloads
 
 /// Takes the placement from a file, which must be made for the problem's experts and ranks.
 public struct FilePlacement: PlacementStrategy {
-  /// The file, CSV or JSON.
+  /// The file, of any ``PlacementFormat``.
   public let path: String
-  /// All layers with experts of the model: the lines of a CSV stand for these, or for the layers of
-  /// the problem if there are as many.
+  /// All layers with experts of the model: rows that a file does not number stand for these,
+  /// or for the layers of the problem if there are as many.
   public let modelLayers: [Int]
   private let bytes: [UInt8]
 

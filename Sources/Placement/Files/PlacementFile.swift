@@ -99,36 +99,4 @@ extension ExpertPlacement {
     }
     return [UInt8](IntegerCSV.text(rows: physicalToLogical).utf8)
   }
-
-  /// Takes a placement from the bytes of a file: CSV where the path ends in `.csv`, else JSON.
-  ///
-  /// - Parameters:
-  ///   - path: what error sentences call the file.
-  ///   - layerLists: what the lines of a CSV may stand for; the first list that fits is taken.
-  ///   - expertCount: E of the model.
-  ///   - rankCount: R of the run.
-  /// - Throws: `InputError` when the file is invalid or made for other sizes.
-  public init(
-    bytes: [UInt8], path: String, layerLists: [[Int]], expertCount: Int, rankCount: Int
-  ) throws {
-    if path.hasSuffix(".csv") {
-      try self.init(
-        csv: bytes, file: path, layerLists: layerLists, expertCount: expertCount,
-        rankCount: rankCount)
-    } else {
-      try self.init(json: bytes, file: path)
-      guard self.expertCount == expertCount, self.rankCount == rankCount else {
-        throw InputError(
-          "placement \(path) is for \(self.expertCount) experts on \(self.rankCount) ranks, needed "
-            + "are \(expertCount) experts on \(rankCount) ranks")
-      }
-    }
-  }
-
-  /// Writes a placement file: CSV where the path ends in `.csv`, else JSON.
-  ///
-  /// - Throws: `InputError` when the path cannot be written to or CSV cannot hold the placement.
-  public func write(toPath path: String) throws {
-    try OutputFile.write(path.hasSuffix(".csv") ? csv() : json(), toPath: path)
-  }
 }

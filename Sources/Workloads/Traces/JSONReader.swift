@@ -1,33 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: JSON read piece by piece, with the byte of every error.
 
-internal import MoE
+public import MoE
 
 /// Reads a JSON document front to back and hands out its pieces as they come.
 ///
 /// A trace is mostly one huge array of small numbers, which a general decoder would turn into an
 /// object each. Depth is limited, so hostile nesting ends in an error and not in a full stack.
-struct JSONReader {
+public struct JSONReader {
   /// The deepest nesting that is read.
-  static let maximumDepth = 64
+  public static let maximumDepth = 64
 
   private let bytes: UnsafeRawBufferPointer
   private let name: String
   private var depth = 0
   /// The next byte to read.
-  private(set) var position: Int
+  public private(set) var position: Int
 
   /// - Parameters:
   ///   - bytes: the file; must outlive this value.
   ///   - name: what error sentences call it.
-  init(bytes: UnsafeRawBufferPointer, position: Int = 0, name: String) {
+  public init(bytes: UnsafeRawBufferPointer, position: Int = 0, name: String) {
     self.bytes = bytes
     self.position = position
     self.name = name
   }
 
   /// The next byte that is no white space, nil at the end.
-  mutating func peek() -> UInt8? {
+  public mutating func peek() -> UInt8? {
     while position < bytes.count, [0x20, 0x0a, 0x0d, 0x09].contains(bytes[position]) {
       position += 1
     }
@@ -35,7 +35,7 @@ struct JSONReader {
   }
 
   /// Visits the values of an object by key; the body must read or ``skip()`` each.
-  mutating func object(_ body: (inout JSONReader, String) throws -> Void) throws {
+  public mutating func object(_ body: (inout JSONReader, String) throws -> Void) throws {
     try nested("{", "}") { reader in
       let key = String(decoding: try reader.string("a key"), as: UTF8.self)
       try reader.expect(":")
@@ -44,7 +44,7 @@ struct JSONReader {
   }
 
   /// Visits the elements of an array; the body must read or ``skip()`` each.
-  mutating func array(_ body: (inout JSONReader) throws -> Void) throws {
+  public mutating func array(_ body: (inout JSONReader) throws -> Void) throws {
     try nested("[", "]", body)
   }
 
@@ -72,7 +72,7 @@ struct JSONReader {
   }
 
   /// A whole number that lies in a range.
-  mutating func integer(_ field: String, accepted: ClosedRange<Int>) throws -> Int {
+  public mutating func integer(_ field: String, accepted: ClosedRange<Int>) throws -> Int {
     _ = peek()
     let start = position
     let isNegative = position < bytes.count && bytes[position] == UInt8(ascii: "-")
@@ -100,7 +100,7 @@ struct JSONReader {
   }
 
   /// The bytes of a string, escapes resolved.
-  mutating func string(_ field: String) throws -> [UInt8] {
+  public mutating func string(_ field: String) throws -> [UInt8] {
     guard peek() == UInt8(ascii: "\"") else { throw wrong("\(field) is no string") }
     position += 1
     var start = position
@@ -143,7 +143,7 @@ struct JSONReader {
   }
 
   /// Steps over any value.
-  mutating func skip() throws {
+  public mutating func skip() throws {
     switch peek() {
     case UInt8(ascii: "{"): try object { reader, _ in try reader.skip() }
     case UInt8(ascii: "["): try array { reader in try reader.skip() }
@@ -156,7 +156,7 @@ struct JSONReader {
   }
 
   /// Steps over `null` if it is the next value.
-  mutating func takesNull() -> Bool {
+  public mutating func takesNull() -> Bool {
     guard peek() == UInt8(ascii: "n"),
       bytes[position...].prefix(4).elementsEqual("null".utf8)
     else { return false }
@@ -186,7 +186,7 @@ struct JSONReader {
   }
 
   /// An error at the present place.
-  func wrong(_ what: String) -> InputError {
+  public func wrong(_ what: String) -> InputError {
     let line = bytes[..<position].reduce(1) { $1 == UInt8(ascii: "\n") ? $0 + 1 : $0 }
     return InputError("\(name): \(what) at byte \(position), line \(line)")
   }
