@@ -99,6 +99,18 @@ final class CaseRunner {
     return counters
   }
 
+  /// [layers, E] assignments of this rank's tokens to each expert in the step that ran last. Local.
+  func expertLoads() -> [Int64] {
+    let experts = configuration.model.expertCount
+    var loads = Array(repeating: Int64(0), count: layers.count * experts)
+    for (index, layer) in layers.enumerated() {
+      for expert in layer.decision.expertIndices where expert != RoutingDecision.dropped {
+        loads[index * experts + Int(expert)] += 1
+      }
+    }
+    return loads
+  }
+
   /// What left this rank in the step that ran last. Local.
   func exchangedVolume() -> ExchangeVolume { engines.volume }
 

@@ -12,16 +12,17 @@ internal import Placement
 /// unpacked source never exists for more than one expert.
 final class ExpertShard {
   /// The FFN of a routed expert, for all experts; nil where no case computes.
-  private let expertFFN: ExpertFFN?
+  let expertFFN: ExpertFFN?
   /// The shared experts as one FFN; nil where the model has none or no case computes.
   private let sharedFFN: ExpertFFN?
   /// The gate product [H] -> [E]; nil where choices come from a workload.
   let routerProduct: LinearProduct?
 
-  private var experts: [ShardKey: ExpertFFN.Weights] = [:]
+  /// Those that this rank holds.
+  var experts: [ShardKey: ExpertFFN.Weights] = [:]
   private var sharedExperts: [Int: ExpertFFN.Weights] = [:]
   private var routers: [Int: PackedWeights] = [:]
-  private let weights: ModelWeights
+  let weights: ModelWeights
   private let elementType: ElementType
 
   /// Prepares the products and packs what every case shares; experts follow with ``hold(_:)``.
@@ -68,12 +69,15 @@ final class ExpertShard {
   /// Holds exactly these experts: packs those that are missing and frees the others.
   func hold(_ keys: Set<ShardKey>) throws {
     experts = experts.filter { keys.contains($0.key) }
+    for key in keys where experts[key] == nil { try pack(key) }
+  }
+
+  /// Generates an expert and packs it.
+  func pack(_ key: ShardKey) throws {
     guard let expertFFN else { return }
-    for key in keys where experts[key] == nil {
-      experts[key] = try pack(expertFFN, innerSize: weights.model.expertFFNSize) {
-        weights.fillGateUp(layer: key.weightLayer, expert: key.expert, into: $0)
-        weights.fillDown(layer: key.weightLayer, expert: key.expert, into: $1)
-      }
+    experts[key] = try pack(expertFFN, innerSize: weights.model.expertFFNSize) {
+      weights.fillGateUp(layer: key.weightLayer, expert: key.expert, into: $0)
+      weights.fillDown(layer: key.weightLayer, expert: key.expert, into: $1)
     }
   }
 

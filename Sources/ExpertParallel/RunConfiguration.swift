@@ -38,6 +38,9 @@ public struct RunConfiguration: Sendable {
   public var balance: BalanceRequest?
   /// Bytes that the ranks of one node may use; nil for what the node has free.
   public var memoryLimit: Int?
+  /// Whether experts move during the run to where nobody knows yet: ranks are then given room for
+  /// everything that may be sent to them.
+  public var placementsChange = false
 
   public init(
     model: ModelShape, layers: [Int], elementType: ElementType,

@@ -37,18 +37,18 @@ struct RunMemory {
       })
     for (index, routing) in configuration.routings.enumerated() {
       switch routing {
-      case .router(let live):
-        // Every rank may send all that it has to this one.
-        let limits = (0..<comm.size).map {
-          live.rowLimit(tokenCount: configuration.tokenCapacity(rank: $0))
-        }
-        bounds.receivedRows = max(bounds.receivedRows, limits.reduce(0, +))
-        bounds.largestBlock = max(bounds.largestBlock, limits.max() ?? 0)
-      case .workload(let source):
+      case .workload(let source) where !configuration.placementsChange:
         let cases = configuration.cases.filter { $0.routing == index }
         let largest = try Self.largestCounts(configuration, source, cases: cases, on: comm)
         bounds.receivedRows = max(bounds.receivedRows, largest.received)
         bounds.largestBlock = max(bounds.largestBlock, largest.block)
+      case .router, .workload:
+        // Every rank may send all that it has to this one.
+        let limits = (0..<comm.size).map {
+          routing.rowLimit(tokenCount: configuration.tokenCapacity(rank: $0))
+        }
+        bounds.receivedRows = max(bounds.receivedRows, limits.reduce(0, +))
+        bounds.largestBlock = max(bounds.largestBlock, limits.max() ?? 0)
       }
     }
     choiceWidth = configuration.routings.map(\.choiceWidth).max() ?? model.topK

@@ -28,7 +28,7 @@ struct EPSim: ParsableCommand {
     subcommands: [
       RunCommand.self, CompareCommand.self, CalibrateCommand.self, ValidateCommand.self,
       ProjectCommand.self,
-      PlaceCommand.self,
+      PlaceCommand.self, RebalanceCommand.self,
       TrafficCommand.self, TraceCommand.self, ModelCommand.self, DoctorCommand.self,
     ])
 

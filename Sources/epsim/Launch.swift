@@ -16,7 +16,7 @@ protocol DistributedCommand: ParsableCommand {
 
 /// Starts commands. Exit codes: 0 success, 2 bad input, 1 a failed run.
 enum Launch {
-  private static let distributedCommands = ["run", "compare", "calibrate", "validate"]
+  private static let distributedCommands = ["run", "compare", "calibrate", "validate", "rebalance"]
 
   static func start(_ arguments: [String]) -> Never {
     // Every rank decides by the words alone, for only rank 0 reads the configuration file.

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: executes online policies: the same steps once for each.
+
+internal import CostModel
+internal import ExpertParallel
+internal import Foundation
+internal import MPI
+internal import MoE
+internal import Placement
+internal import Reporting
+internal import Timing
+internal import Workloads
+
+extension RunSession {
+  /// Name of the file of a course.
+  static let courseFileName = "course.json"
+
+  /// Runs the session's first placement under every policy; the second is what later placements are
+  /// made by. Collective.
+  /// - Returns: the record on rank 0; nil on the others.
+  func course(
+    _ policies: [RebalancePolicy], lostShard: LostShard?, on comm: borrowing Communicator
+  ) throws -> CourseRecord? {
+    try requireOneInstructionSet()
+    let target = cases[1].placement
+    guard target.filePath == nil, target.fitting <= .load else {
+      throw InputError(
+        "--to \(target) with --policy or --lose-shard, accepted are strategies that look at no more "
+          + "than a load")
+    }
+    let ranks = machine.topology.rankCount
+    if let lostShard, lostShard.rank >= ranks || ranks < 2 {
+      throw InputError(
+        "--lose-shard \(lostShard.rank)@\(lostShard.step), accepted are ranks 0 to \(ranks - 1) of at "
+          + "least 2")
+    }
+    if let lostShard, lostShard.step >= configuration.measuredSteps {
+      throw InputError(
+        "--lose-shard \(lostShard.rank)@\(lostShard.step), accepted are steps 0 to "
+          + "\(configuration.measuredSteps - 1)")
+    }
+    var configuration = configuration
+    if let lostShard {
+      // What the others hold meanwhile, for the memory that is needed.
+      for runCase in configuration.cases {
+        var without = runCase
+        without.placement = try runCase.placement.losing(rank: lostShard.rank)
+        configuration.cases.append(without)
+      }
+    }
+    var courses: [OnlineCourse] = []
+    for policy in policies {
+      let heartbeat = Heartbeat()
+      StallAlarm(configuration, rank: comm.rank, limit: options.watchdog).watch(heartbeat)
+      let progress = ProgressLine(isShown: comm.rank == 0)
+      defer { progress.finish() }
+      let course = try OnlineRun(
+        configuration, policy: policy, lostShard: lostShard, heartbeat: heartbeat
+      ).run(
+        on: comm, context: context,
+        place: { load in
+          try setup.place(
+            target, topology: machine.topology, fitted: FittedTokens(load: load), files: files)
+        }, progress: { progress.show($0) })
+      if let course { courses.append(course) }
+    }
+    guard comm.rank == 0 else { return nil }
+    return try record(courses, policies)
+  }
+
+  private func record(
+    _ courses: [OnlineCourse], _ policies: [RebalancePolicy]
+  ) throws -> CourseRecord {
+    let digests = courses.map { String($0.digest, radix: 16) }
+    let isExact = !configuration.cases[0].schemes.contains(where: \.isTolerance)
+    if isExact, Set(digests).count > 1 {
+      throw RunFailure(
+        "the policies' output digests differ: \(digests.joined(separator: ", "))")
+    }
+    let record = CourseRecord(
+      from: configuration.cases[0].name, to: configuration.cases[1].name, command: arguments,
+      functionalOnly: isFunctionalOnly,
+      policies: zip(courses, policies).enumerated().map { index, entry in
+        CourseRecord.Policy(
+          policy: entry.1.description, steps: entry.0.steps.map(Self.recorded),
+          refused: entry.0.refusedCount,
+          first: index == 0 ? nil : courses[0].steps.map(Self.recorded))
+      }, outputDigest: digests[0])
+    guard options.output != "-" else { return record }
+    let path = options.output + "/" + Self.courseFileName
+    do {
+      try FileManager.default.createDirectory(
+        atPath: options.output, withIntermediateDirectories: true)
+    } catch {
+      throw RunFailure("the record cannot be written to \(options.output): \(error)")
+    }
+    try OutputFile.write([UInt8](RecordCoding.json(record)), toPath: path)
+    if !options.json { Console.note("course: \(path)") }
+    return record
+  }
+
+  private static func recorded(_ step: OnlineCourse.Step) -> CourseRecord.Step {
+    CourseRecord.Step(
+      timeUs: step.timeUs, maxOverMean: step.maxOverMean,
+      move: step.move.map { move in
+        CourseRecord.Move(
+          cause: move.cause.rawValue, movedExperts: move.migration.movedExperts,
+          recreatedExperts: move.migration.recreatedExperts, lostExperts: move.lostExperts,
+          bytes: move.migration.bytes, offNodeBytes: move.migration.offNodeBytes,
+          timeUs: Double(move.migration.time) / 1000)
+      })
+  }
+}
