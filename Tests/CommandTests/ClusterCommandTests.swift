@@ -140,8 +140,14 @@ struct ClusterCommandTests {
     // Experts that sleep need no core.
     #expect(!outcome.output.contains("functional only"))
     #expect(lines.allSatisfy { $0.count <= 100 }, "\(outcome.output)")
-    #expect(outcome.error == "record: \(output)/record.json\n")
+    #expect(
+      outcome.error == "record: \(output)/record.json\nprofile: \(output)/cluster.yaml\n")
     #expect(FileManager.default.fileExists(atPath: output + "/record.json"))
+    // The kept profile predicts other cases.
+    let again = try launch(
+      1,
+      ["project", "--cluster", output + "/cluster.yaml", "--ranks", "2", "--workload", "uniform"])
+    #expect(again.exitCode == 0, "\(again.error)")
   }
 
   @Test("a rank alone needs no others to be predicted")
