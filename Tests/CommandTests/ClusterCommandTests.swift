@@ -146,7 +146,7 @@ struct ClusterCommandTests {
     // The kept profile predicts other cases.
     let again = try launch(
       1,
-      ["project", "--cluster", output + "/cluster.yaml", "--ranks", "2", "--workload", "uniform"])
+      ["project", "--cluster", output + "/cluster.yaml", "--ranks", "3", "--workload", "uniform"])
     #expect(again.exitCode == 0, "\(again.error)")
   }
 
