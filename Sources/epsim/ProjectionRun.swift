@@ -189,12 +189,9 @@ struct ProjectionRun {
   private func projectedCase(
     _ spec: CaseSpec, placement: ExpertPlacement, topology: Topology
   ) throws -> ProjectedCase {
-    // Kernels of accelerators forward while they receive; epsim's own engine does one hop after the
-    // other, as most MPI programs do.
-    let hops: ExchangeHops = profile.forwardsWhileReceiving ? .pipelined : .summed
     var projected = try CaseProjection(
       model: setup.model, elementType: precision == .f32 ? .f32 : .bf16, topology: topology,
-      hops: hops
+      hops: profile.hops
     ).projected(spec, placement: placement)
     guard schedule == .bound || projected.dedup != .node else {
       throw InputError(
