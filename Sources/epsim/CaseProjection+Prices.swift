@@ -27,7 +27,8 @@ extension CaseProjection {
         model, bytesPerWeight: precision.bytes, bytesPerActivation: precision.bytes),
       dedup: scheme.dedup, combine: scheme.combine, hops: hops,
       dispatchBytes: Bytes(Double(unit)),
-      combineBytes: Bytes(Double(model.hiddenSize * scheme.combineWire.byteCount)))
+      combineBytes: Bytes(Double(model.hiddenSize * scheme.combineWire.byteCount)),
+      replicaChoice: spec.replicaChoice)
   }
 }
 

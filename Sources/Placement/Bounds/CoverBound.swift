@@ -1,56 +1,77 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: how many tokens some experts can serve completely, at most.
 
+internal import CostModel
 internal import Workloads
 
-/// Upper bounds on the tokens all of whose experts are among k chosen ones.
+/// Upper bounds on the tokens of a node all of whose experts are among k chosen ones.
 ///
-/// A token of m experts counts 1/m with each of them, so that k experts serve no more than the k
-/// largest such sums together. The same holds among the tokens of one expert, for its k - 1
-/// companions: every further depth is at least as tight, and costs E times as much.
-/// Tokens that no set of k experts covers must leave the place that has room for k: what traffic
-/// cannot go below, whatever the placement. Local.
+/// A token of m experts counts 1/m with each of them, so that the chosen experts serve no more than
+/// their sums together. The same holds among the tokens of one expert, for its k - 1 companions:
+/// every further depth is at least as tight, and costs E times as much.
+/// Tokens that the experts of a node do not cover must leave it: what traffic cannot go below,
+/// whatever the placement. Local.
 struct CoverBound {
-  private let bundles: RoutingBundles
+  /// Tokens of the node.
+  let tokenCount: Double
+  private let expertCount: Int
+  private let tokens: [Token]
 
-  init(_ bundles: RoutingBundles) { self.bundles = bundles }
-
-  /// Tokens of some sources that `count` experts can cover.
-  func tokens(ofSources sources: Set<Int>, coveredBy count: Int, depth: Int) -> Double {
-    let own = (0..<bundles.count).filter { sources.contains(Int(bundles.sources[$0])) }
-    return covered(
-      own.map { (bundle: $0, weight: Double(bundles.multiplicities[$0])) }, by: count,
-      beside: [], depth: depth)
+  private struct Token {
+    var experts: ArraySlice<Int32>
+    var weight: Double
   }
 
-  /// - Parameter chosen: experts that every bundle has, and that are chosen already.
-  private func covered(
-    _ tokens: [(bundle: Int, weight: Double)], by count: Int, beside chosen: [Int32], depth: Int
-  ) -> Double {
-    var done = 0.0
-    var sums = Array(repeating: 0.0, count: bundles.expertCount)
-    var tokensOfExpert = Array(
-      repeating: [(bundle: Int, weight: Double)](), count: depth > 1 ? bundles.expertCount : 0)
-    for (bundle, weight) in tokens {
-      let experts = bundles.experts(ofBundle: bundle)
-      let open = experts.count - chosen.count
-      if open == 0 { done += weight }
+  init(_ windows: [RoutingBundles], node: Int, topology: Topology) {
+    expertCount = windows[0].expertCount
+    var tokens: [Token] = []
+    for bundles in windows {
+      for (bundle, source) in bundles.sources.enumerated()
+      where topology.nodeOfRank[Int(source)] == node {
+        tokens.append(
+          Token(
+            experts: bundles.experts(ofBundle: bundle),
+            weight: Double(bundles.multiplicities[bundle])))
+      }
+    }
+    self.tokens = tokens
+    tokenCount = tokens.reduce(0) { $0 + $1.weight }
+  }
+
+  /// [E] what each expert adds at most to the covered tokens, beside `count` - 1 others.
+  func savings(coveredBy count: Int, depth: Int) -> [Double] {
+    savings(tokens, coveredBy: count, beside: [], depth: depth)
+  }
+
+  /// - Parameter chosen: experts that every token has, and that are chosen already.
+  private func savings(
+    _ tokens: [Token], coveredBy count: Int, beside chosen: [Int32], depth: Int
+  ) -> [Double] {
+    var sums = Array(repeating: 0.0, count: expertCount)
+    var tokensOfExpert = Array(repeating: [Token](), count: depth > 1 ? expertCount : 0)
+    for token in tokens {
+      let open = token.experts.count - chosen.count
       guard open > 0, open <= count else { continue }
-      for expert in experts where !chosen.contains(expert) {
+      var share = token
+      share.weight /= Double(open)
+      for expert in token.experts where !chosen.contains(expert) {
         if depth > 1 {
-          tokensOfExpert[Int(expert)].append((bundle, weight / Double(open)))
+          tokensOfExpert[Int(expert)].append(share)
         } else {
-          sums[Int(expert)] += weight / Double(open)
+          sums[Int(expert)] += share.weight
         }
       }
     }
-    if depth > 1 {
-      for expert in sums.indices where !tokensOfExpert[expert].isEmpty {
-        sums[expert] = covered(
-          tokensOfExpert[expert], by: count - 1, beside: chosen + [Int32(expert)],
-          depth: depth - 1)
+    guard depth > 1 else { return sums }
+    for expert in sums.indices where !tokensOfExpert[expert].isEmpty {
+      let beside = chosen + [Int32(expert)]
+      let others = savings(
+        tokensOfExpert[expert], coveredBy: count - 1, beside: beside, depth: depth - 1)
+      let done = tokensOfExpert[expert].reduce(0.0) {
+        $1.experts.count == beside.count ? $0 + $1.weight : $0
       }
+      sums[expert] = done + others.sorted(by: >).prefix(count - 1).reduce(0, +)
     }
-    return done + sums.sorted(by: >).prefix(count).reduce(0, +)
+    return sums
   }
 }

@@ -4,14 +4,15 @@
 public import CostModel
 public import Workloads
 
-/// A lower bound on ``PricedLayer`` over all placements with given slots and all replica choices.
+/// A lower bound on ``PricedLayer``, summed over windows, over all placements with given slots and
+/// all replica choices.
 ///
-/// Two arguments, of which the larger counts:
+/// One placement serves all windows, and may know them. Two arguments, of which the larger counts:
 /// - The mean rank. A rank's own chain (plan, pack, dispatch, experts, combine, reduce) is no
 ///   longer than the layer, so neither is any weighted mean of the chains. Weighted by speed the
 ///   experts of all ranks add up to one rank's that runs everything: their time is convex and
 ///   homogeneous but for its fixed part, which is left out. Exchanges need at least what
-///   ``OffNodeBound`` says.
+///   ``OffNodeBound`` says of all windows together.
 /// - The busiest rank. Ranks meet at both exchanges, so the layer is no shorter than the slowest
 ///   pack and the slowest experts together; some rank has the load of ``LoadBound``.
 ///
@@ -20,34 +21,76 @@ public import Workloads
 public struct LayerTimeBound: Sendable, Equatable {
   /// No placement is faster.
   public let time: Seconds
-  /// What the mean rank computes, of that argument.
+  /// What the mean rank computes, of the first argument.
   public let experts: Seconds
-  /// What the mean rank exchanges, of that argument.
+  /// What the mean rank exchanges, of the first argument.
   public let exchange: Seconds
 
   /// - Parameters:
-  ///   - bundles: the tokens of the layer.
+  ///   - windows: the tokens of the layer, step by step; at least one.
   ///   - slotsPerRank: [R]
-  /// - Precondition: slots, prices and bundles are of the ranks of the topology.
+  /// - Precondition: slots, prices and windows are of the ranks of the topology.
   public init(
-    _ bundles: RoutingBundles, slotsPerRank: [Int], topology: Topology, prices: LayerPrices
+    _ windows: [RoutingBundles], slotsPerRank: [Int], topology: Topology, prices: LayerPrices
   ) {
-    let load = bundles.load
-    let rows = Double(load.reduce(0, +))
+    let windows = windows.filter { $0.count > 0 }
     let hosts = (0..<topology.rankCount).filter { slotsPerRank[$0] > 0 }
-    guard rows > 0, !hosts.isEmpty else {
+    guard !windows.isEmpty, !hosts.isEmpty else {
       (time, experts, exchange) = (.zero, .zero, .zero)
       return
     }
     let best = BestRank(prices, hosts: hosts)
     let speeds = hosts.reduce(0) { $0 + prices.ranks[$1].speed }
-    let copies = (prices.dispatchBytes + prices.combineBytes) / best.copies
-    let all = best.experts(load.filter { $0 > 0 }.map { (rows: Double($0), whole: Double($0)) })
-    experts = Seconds(all / speeds)
+    let weights = slotsPerRank.indices.map {
+      slotsPerRank[$0] > 0 ? prices.ranks[$0].speed / speeds : 0
+    }
+    let parts = windows.map {
+      WindowParts($0, slotsPerRank: slotsPerRank, prices: prices, best: best, weights: weights)
+    }
+    experts = Seconds(parts.reduce(0) { $0 + $1.experts / speeds })
+    exchange = ExchangeBound(windows, slotsPerRank: slotsPerRank, topology: topology, prices)
+      .mean(weights: weights)
+    let mean = parts.reduce(exchange.value) { sum, part in
+      sum + part.local + (part.experts + part.copies) / speeds
+    }
+    let slowest = parts.reduce(0) { sum, part in
+      sum + part.slowestEnds + best.fixed
+        + max((part.experts + part.copies) / speeds, part.crowded / best.speed)
+    }
+    time = Seconds(max(mean, slowest))
+  }
+}
+
+/// What one window asks for, in seconds; of ranks of speed 1 where nothing else is said.
+private struct WindowParts {
+  /// All experts on one rank, without the fixed part.
+  let experts: Double
+  /// Copies beside the experts, on one rank.
+  let copies: Double
+  /// Experts and copies of the rank with the largest load.
+  let crowded: Double
+  /// The mean of what ranks do for their own tokens, at their own speeds.
+  let local: Double
+  /// What the slowest rank does before dispatch, and the slowest after combine.
+  let slowestEnds: Double
+
+  init(
+    _ bundles: RoutingBundles, slotsPerRank: [Int], prices: LayerPrices, best: BestRank,
+    weights: [Double]
+  ) {
+    let load = bundles.load
+    let perRow = ((prices.dispatchBytes + prices.combineBytes) / best.copies).value
+    copies = perRow * Double(load.reduce(0, +))
+    experts = best.experts(load.filter { $0 > 0 }.map { (rows: Double($0), whole: Double($0)) })
+    let offsets = slotsPerRank.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1) }
+    let heavy = LoadBound(loads: load, slotOffsets: offsets)
+    let largest = max(heavy.heaviestReplica, heavy.cardinality)
+    crowded =
+      best.experts([(rows: largest, whole: Double(load.max() ?? 0))]) + perRow * largest
 
     // [R] what a rank does for its own tokens.
     let counts = bundles.sourceCounts
-    let own = (0..<topology.rankCount).map { rank in
+    let own = slotsPerRank.indices.map { rank in
       Double(counts[rank * load.count..<(rank + 1) * load.count].reduce(0, +))
     }
     let before = own.indices.map { rank in
@@ -55,25 +98,8 @@ public struct LayerTimeBound: Sendable, Equatable {
         + prices.ranks[rank].copyTime(prices.dispatchBytes * own[rank])
     }
     let after = own.indices.map { prices.ranks[$0].copyTime(prices.combineBytes * own[$0]) }
-    let local = hosts.reduce(0) {
-      $0 + prices.ranks[$1].speed / speeds * (before[$1] + after[$1]).value
-    }
-    exchange = ExchangeBound(bundles, slotsPerRank: slotsPerRank, topology: topology, prices)
-      .mean(weights: own.indices.map { slotsPerRank[$0] > 0 ? prices.ranks[$0].speed / speeds : 0 })
-    let mean =
-      local + exchange.value + experts.value + (copies * rows).value / speeds
-
-    let offsets = slotsPerRank.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1) }
-    let heavy = LoadBound(loads: load, slotOffsets: offsets)
-    let largest = max(heavy.heaviestReplica, heavy.cardinality)
-    let crowded = best.experts([(rows: largest, whole: Double(load.max() ?? 0))])
-    let busiest =
-      best.fixed
-      + max(
-        (all + (copies * rows).value) / speeds,
-        (crowded + (copies * largest).value) / best.speed)
-    let slowest = (before.max() ?? .zero).value + busiest + (after.max() ?? .zero).value
-    time = Seconds(max(mean, slowest))
+    local = weights.indices.reduce(0) { $0 + weights[$1] * (before[$1] + after[$1]).value }
+    slowestEnds = (before.max() ?? .zero).value + (after.max() ?? .zero).value
   }
 }
 

@@ -4,51 +4,98 @@
 public import CostModel
 public import Workloads
 
-/// What the tokens of each node must send to others, whatever stands where.
+/// What the tokens of all nodes must send to others, whatever stands where.
 ///
-/// A node has room for so many experts; the tokens stay where they are. Replicas are allowed
-/// everywhere, so the bound holds for every placement with these slots and every replica choice.
+/// The tokens stay where they are. An expert on a node saves the copies that the node's tokens
+/// would send to it. Every expert stands somewhere, which saves at most what it saves on its best
+/// node; each slot beyond one per expert saves at most the most of what is left. Replicas are
+/// allowed everywhere, so the bound holds for every placement with so many slots, one for all
+/// windows, and every replica choice.
 public struct OffNodeBound: Sendable, Equatable {
-  /// [N] copies that leave each node, one per assignment.
-  public let raw: [Double]
-  /// [N] copies that leave each node, one per token and node.
-  public let nodeDedup: [Double]
-  /// [R] whether the tokens of a rank surely send something to other nodes.
+  /// Copies that leave their nodes, one per assignment; each times the weight of its node.
+  public let raw: Double
+  /// Copies that leave their nodes, one per token and node; each times the weight of its node.
+  public let nodeDedup: Double
+  /// [R] whether the tokens of a rank surely send something to other nodes, in every window.
   public let mustSend: [Bool]
 
-  /// - Parameter slotsPerRank: [R]
-  /// - Precondition: slots and ranks are those of the topology.
-  public init(_ bundles: RoutingBundles, slotsPerRank: [Int], topology: Topology) {
+  /// Shapes: `slotsPerRank` [R]; `weights` [N], 1 of each node where they are nil.
+  ///
+  /// - Parameter windows: at least one; the same placement serves them all.
+  /// - Precondition: slots, weights and windows are those of the topology.
+  public init(
+    _ windows: [RoutingBundles], slotsPerRank: [Int], topology: Topology,
+    weights: [Double]? = nil
+  ) {
+    let (ranks, nodes, experts) = (
+      topology.rankCount, topology.nodeCount, windows[0].expertCount
+    )
+    let weights = weights ?? Array(repeating: 1, count: nodes)
     precondition(
-      slotsPerRank.count == topology.rankCount && bundles.rankCount == topology.rankCount,
-      "\(slotsPerRank.count) ranks of slots, \(bundles.rankCount) of tokens")
-    let (experts, counts) = (bundles.expertCount, bundles.sourceCounts)
-    var room = Array(repeating: 0, count: topology.nodeCount)
-    var ranks = Array(repeating: Set<Int>(), count: topology.nodeCount)
+      slotsPerRank.count == ranks && weights.count == nodes
+        && windows.allSatisfy { $0.rankCount == ranks && $0.expertCount == experts },
+      "\(slotsPerRank.count) ranks of slots, \(windows[0].rankCount) of tokens")
+    var room = Array(repeating: 0, count: nodes)
     for (rank, node) in topology.nodeOfRank.enumerated() {
       room[node] = min(experts, room[node] + slotsPerRank[rank])
-      ranks[node].insert(rank)
     }
-    func leaving(_ sources: Set<Int>, _ node: Int) -> Int {
-      let sums = (0..<experts).map { expert in
-        sources.reduce(0) { $0 + counts[$1 * experts + expert] }
+    let counts = windows.map(\.sourceCounts)
+    mustSend = topology.nodeOfRank.enumerated().map { rank, node in
+      counts.allSatisfy { counts in
+        let own = counts[rank * experts..<(rank + 1) * experts]
+        return own.count { $0 > 0 } > room[node]
       }
-      return sums.reduce(0, +) - sums.sorted(by: >).prefix(room[node]).reduce(0, +)
     }
-    raw = ranks.indices.map { Double(leaving(ranks[$0], $0)) }
-    mustSend = topology.nodeOfRank.enumerated().map { leaving([$0.offset], $0.element) > 0 }
+    var assignments = Array(repeating: 0.0, count: nodes * experts)
+    for (cell, count) in counts.lazy.flatMap({ $0.enumerated() }) {
+      assignments[topology.nodeOfRank[cell / experts] * experts + cell % experts] += Double(count)
+    }
+    let slots = ExpertSlots(room: room, count: slotsPerRank.reduce(0, +), expertCount: experts)
+    func leaving(_ all: Double, saved: [Double]) -> Double {
+      // Rounding must not lift a bound.
+      max(0, all - slots.most(saved) - 1e-9 * all)
+    }
+    func weighted(_ values: [Double]) -> [Double] {
+      values.indices.map { values[$0] * weights[$0 * nodes / values.count] }
+    }
+    let raw = weighted(assignments)
+    self.raw = leaving(raw.reduce(0, +), saved: raw)
+
     // A third level of companions costs E^2 sums a node: too many beyond 64 experts.
     let depth = experts <= 64 ? 3 : 2
-    let cover = CoverBound(bundles)
-    var tokens = Array(repeating: 0.0, count: topology.nodeCount)
-    for (bundle, source) in bundles.sources.enumerated() {
-      tokens[topology.nodeOfRank[Int(source)]] += Double(bundles.multiplicities[bundle])
+    var (tokens, covered) = ([Double](), [Double]())
+    for node in 0..<nodes {
+      let cover = CoverBound(windows, node: node, topology: topology)
+      tokens.append(cover.tokenCount)
+      covered += cover.savings(coveredBy: room[node], depth: depth)
     }
-    nodeDedup = ranks.indices.map { node in
-      guard room[node] < experts else { return 0 }
-      let covered = cover.tokens(ofSources: ranks[node], coveredBy: room[node], depth: depth)
-      // Whole tokens; rounding must not lift a bound.
-      return max(0, (tokens[node] - covered - 1e-6 * tokens[node]).rounded(.up))
+    nodeDedup = leaving(weighted(tokens).reduce(0, +), saved: weighted(covered))
+  }
+}
+
+/// Slots of nodes, to be filled with experts.
+private struct ExpertSlots {
+  /// [N] experts that fit on each.
+  let room: [Int]
+  /// Slots of all.
+  let count: Int
+  let expertCount: Int
+
+  /// The most that experts on nodes can save together. Shape: `savings` [N, E].
+  func most(_ savings: [Double]) -> Double {
+    let nodes = room.count
+    var (first, others) = (0.0, [Double]())
+    for expert in 0..<expertCount {
+      let values = (0..<nodes).map { savings[$0 * expertCount + expert] }.sorted(by: >)
+      first += values[0]
+      others += values.dropFirst()
     }
+    let together =
+      first + others.sorted(by: >).prefix(max(0, count - expertCount)).reduce(0, +)
+    let apart = (0..<nodes).reduce(0.0) { sum, node in
+      let own = savings[node * expertCount..<(node + 1) * expertCount]
+      return sum + own.sorted(by: >).prefix(room[node]).reduce(0, +)
+    }
+    return min(together, apart)
   }
 }

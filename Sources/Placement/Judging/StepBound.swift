@@ -9,7 +9,7 @@ public struct StepBound: Sendable, Equatable {
   /// (sum over layers and steps of ``LoadBound``) / (sum of the mean load): nothing has a smaller
   /// load max/mean. 1 without load.
   public let loadMaxOverMean: Double
-  /// Sum over layers of ``LayerTimeBound``, the mean over steps; nil without prices.
+  /// Sum over layers of ``LayerTimeBound``, per step; nil without prices.
   public let stepSeconds: Double?
 
   /// Bounds of load and time.
@@ -21,10 +21,12 @@ public struct StepBound: Sendable, Equatable {
     steps: [[RoutingBundles]], slotsPerRank: [Int], topology: Topology, prices: LayerPrices
   ) {
     loadMaxOverMean = Self.load(steps.joined().lazy.map(\.load), slotsPerRank: slotsPerRank)
-    let seconds = steps.joined().reduce(0.0) { sum, bundles in
+    // One placement serves all steps: its traffic is bounded on all of them together.
+    let seconds = (steps.first ?? []).indices.reduce(0.0) { sum, layer in
       sum
-        + LayerTimeBound(bundles, slotsPerRank: slotsPerRank, topology: topology, prices: prices)
-        .time.value
+        + LayerTimeBound(
+          steps.map { $0[layer] }, slotsPerRank: slotsPerRank, topology: topology, prices: prices
+        ).time.value
     }
     stepSeconds = seconds / Double(max(1, steps.count))
   }
