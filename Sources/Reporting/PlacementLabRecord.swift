@@ -6,9 +6,14 @@ public import Placement
 
 /// Placements solved for the same ranks, with what they do on tokens.
 public struct PlacementLabRecord: Encodable {
-  /// One placement.
+  /// One placement with what goes with it.
   public struct Row: Encodable {
+    /// Of the placement, and of what tells the row from others of the same placement.
     public let name: String
+    public let placement: String
+    public let replicaChoice: ReplicaChoice
+    public let dedup: Dedup
+    public let combine: CombineRule
     /// P, the slots of a layer over all ranks, and those beyond one per expert.
     public let slots: Int
     public let extraSlots: Int
@@ -40,11 +45,14 @@ public struct PlacementLabRecord: Encodable {
     public let solveMs: Double
 
     public init(
-      _ placement: ExpertPlacement, memoryBytesPerRank: Double, summedLoadMaxOverMean: Double?,
+      _ placement: ExpertPlacement, name: String, dedup: Dedup, combine: CombineRule,
+      replicaChoice: ReplicaChoice, memoryBytesPerRank: Double, summedLoadMaxOverMean: Double?,
       fitted: PlacementScore?, judged: PlacementScore, bound: StepBound, regret: Double?,
       movedSlots: Int, solveMs: Double
     ) {
-      name = placement.name
+      self.name = name
+      self.placement = placement.name
+      (self.dedup, self.combine, self.replicaChoice) = (dedup, combine, replicaChoice)
       slots = placement.slotCount
       extraSlots = placement.extraSlotCount
       slotsPerRank = (0..<placement.rankCount).map { placement.slots(ofRank: $0).count }.max() ?? 0
@@ -66,16 +74,18 @@ public struct PlacementLabRecord: Encodable {
     var costBound: Double { secondsBound ?? loadBound }
     /// (cost - bound) / bound; 0 where nothing is to be gained.
     public var gap: Double { costBound > 0 ? max(0, cost / costBound - 1) : 0 }
-    /// What no placement can gain more than, as a share of the cost.
-    var largestGain: Double { cost > 0 ? max(0, 1 - costBound / cost) : 0 }
+    /// Copies per token and layer that leave nodes as the row deduplicates.
+    var offNodeCopies: Double { judged.offNode(dedup) }
   }
 
   public let rows: [Row]
   public let ranks: Int
   public let nodes: Int
   public let layers: Int
-  /// `none`, `rank` or `node`: which copies travel.
+  /// `none`, `rank` or `node`, which copies travel; `exact` or `pre-reduced`, how results return; a
+  /// rule of replicas: each with commas where rows differ.
   public let dedup: String
+  public let combine: String
   public let replicaChoice: String
   /// The name of the cluster profile; null without.
   @ExplicitNull public var cluster: String?
@@ -94,15 +104,21 @@ public struct PlacementLabRecord: Encodable {
 
   /// - Precondition: at least one row.
   public init(
-    _ rows: [Row], topology: Topology, layers: Int, dedup: Dedup, replicaChoice: ReplicaChoice,
-    cluster: String?, fittedTokens: String, judgedTokens: String, movedFrom: String
+    _ rows: [Row], topology: Topology, layers: Int, cluster: String?, fittedTokens: String,
+    judgedTokens: String, movedFrom: String
   ) {
     self.rows = rows
     ranks = topology.rankCount
     nodes = topology.nodeCount
     self.layers = layers
-    self.dedup = dedup.rawValue
-    self.replicaChoice = replicaChoice.rawValue
+    func words(_ word: (Row) -> String) -> String {
+      rows.map(word).reduce(into: [String]()) { words, word in
+        if !words.contains(word) { words.append(word) }
+      }.joined(separator: ",")
+    }
+    dedup = words(\.dedup.rawValue)
+    combine = words(\.combine.rawValue)
+    replicaChoice = words(\.replicaChoice.rawValue)
     self.cluster = cluster
     self.fittedTokens = fittedTokens
     self.judgedTokens = judgedTokens
@@ -112,8 +128,8 @@ public struct PlacementLabRecord: Encodable {
         .indices.map { rows[$0].name }
     }
     frontOfLoadAndTraffic = ParetoFront(
-      rows.map { ($0.judged.load.maxOverMean, $0.judged.offNode(dedup)) }
+      rows.map { ($0.judged.load.maxOverMean, $0.offNodeCopies) }
     ).indices.map { rows[$0].name }
-    remarks = PlacementRemarks(rows, topology: topology, dedup: dedup).sentences
+    remarks = PlacementRemarks(rows, topology: topology).sentences
   }
 }

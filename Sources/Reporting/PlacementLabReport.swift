@@ -24,7 +24,7 @@ public struct PlacementLabReport {
       + "\(counted(record.layers, "layer")); computed, nothing was run"
     let tokens =
       "fitted to \(record.fittedTokens), judged on \(record.judgedTokens); --dedup "
-      + "\(record.dedup), --replica-choice \(record.replicaChoice)"
+      + "\(record.dedup), --combine \(record.combine), --replica-choice \(record.replicaChoice)"
       + (record.cluster.map { ", cluster \($0)" } ?? "")
     return machine + "\n" + Paragraph(tokens, indent: 2).text
   }
@@ -51,7 +51,7 @@ public struct PlacementLabReport {
         Self.broken(row.name), Quantity.bytes(row.memoryBytesPerRank),
         row.fitted.map { Quantity.fixed($0.load.maxOverMean, 3) } ?? "n/a",
         Quantity.fixed(row.judged.load.maxOverMean, 3),
-        Quantity.fixed(row.judged.offNode(Dedup(rawValue: record.dedup) ?? .none), 3),
+        Quantity.fixed(row.offNodeCopies, 3),
         Quantity.fixed(row.judged.fanOutRanks, 2),
       ]
       if slowest != nil {
@@ -68,15 +68,19 @@ public struct PlacementLabReport {
     return table.text
   }
 
-  /// A long name in lines that leave the table its width.
+  /// A long name in lines that leave the table its width, broken before words and parameters.
   private static func broken(_ name: String, width: Int = 15) -> String {
-    var lines = [""]
-    for piece in name.split(separator: ":", omittingEmptySubsequences: false).enumerated() {
-      let text = (piece.offset == 0 ? "" : ":") + piece.element
-      if lines[lines.count - 1].count + text.count <= width || lines == [""] {
-        lines[lines.count - 1] += text
+    var pieces = [""]
+    for character in name {
+      if character == ":" || character == " " { pieces.append("") }
+      pieces[pieces.count - 1].append(character)
+    }
+    var lines = [pieces[0]]
+    for piece in pieces.dropFirst() {
+      if lines[lines.count - 1].count + piece.count <= width {
+        lines[lines.count - 1] += piece
       } else {
-        lines.append(" " + text)
+        lines.append(piece.hasPrefix(" ") ? piece : " " + piece)
       }
     }
     return lines.map { $0.count > width ? String($0.prefix(width - 1)) + "…" : $0 }

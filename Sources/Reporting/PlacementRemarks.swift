@@ -10,17 +10,15 @@ internal import Placement
 struct PlacementRemarks {
   private let rows: [PlacementLabRecord.Row]
   private let nodeCount: Int
-  private let dedup: Dedup
   /// The placement that needs no load, against which others must pay.
   private let plain: PlacementLabRecord.Row?
 
   /// Differences below this are none.
   private static let least = 0.01
 
-  init(_ rows: [PlacementLabRecord.Row], topology: Topology, dedup: Dedup) {
+  init(_ rows: [PlacementLabRecord.Row], topology: Topology) {
     self.rows = rows
     nodeCount = topology.nodeCount
-    self.dedup = dedup
     plain = rows.first { !$0.isFitted }
   }
 
@@ -34,19 +32,28 @@ struct PlacementRemarks {
     Quantity.percent(share, share < 0.0995 ? 1 : 0)
   }
 
-  /// Whether better placements can exist than the best one here.
+  /// Whether better plans can exist than the best ones here: for every number of slots, because
+  /// memory buys time.
   private var verdict: [String] {
-    guard let best = rows.min(by: { $0.cost < $1.cost }) else { return [] }
-    if best.largestGain <= 0.1 {
-      return [
-        "No plan can be more than \(percent(best.largestGain)) better than \(best.name) in \(what), "
-          + "with its slots on the judged tokens: the lower bound."
-      ]
+    let groups = Dictionary(grouping: rows, by: \.slots).sorted { $0.key < $1.key }
+    return groups.map { slots, rows in
+      let best = rows.min { $0.cost < $1.cost }!
+      let bound = rows.map(\.costBound).min()!
+      let most = best.cost > 0 ? max(0, 1 - bound / best.cost) : 0
+      let prefix = groups.count > 1 ? "\(slots) slots a layer: " : ""
+      let next = rows.filter { $0.placement != best.placement }.min { $0.cost < $1.cost }
+      let lead = next.map { 1 - best.cost / $0.cost } ?? 0
+      let standing =
+        lead >= Self.least ? ", \(percent(lead)) below \(next!.name)" : ""
+      if most <= 0.1 {
+        return "\(prefix)No plan can be more than \(percent(most)) better than \(best.name) in "
+          + "\(what), with its slots on the judged tokens: the lower bound."
+          + (standing.isEmpty ? "" : " It is the best here\(standing).")
+      }
+      return "\(prefix)Undecided: gap \(percent(best.cost / bound - 1)). \(best.name) is the best "
+        + "here in \(what)\(standing); a better plan with its slots may exist, by \(percent(most)) at "
+        + "most."
     }
-    return [
-      "Undecided: gap \(percent(best.gap)). \(best.name) is the best here in \(what); a better plan "
-        + "with its slots may exist, by \(percent(best.largestGain)) at most."
-    ]
   }
 
   /// What was gained on the fitted tokens and is not there on the judged ones.
@@ -91,10 +98,10 @@ struct PlacementRemarks {
   /// Balance that is paid for in copies between nodes.
   private var traffic: [String] {
     guard nodeCount > 1, let plain else { return [] }
-    let before = plain.judged.offNode(dedup)
+    let before = plain.offNodeCopies
     guard before > 0 else { return [] }
     let changes = rows.filter { $0.name != plain.name }
-      .map { (name: $0.name, change: $0.judged.offNode(dedup) / before - 1) }
+      .map { (name: $0.name, change: $0.offNodeCopies / before - 1) }
     func sentence(_ list: [(name: String, change: Double)], _ word: String) -> [String] {
       guard !list.isEmpty else { return [] }
       let words = list.map { "\($0.name) \(percent(abs($0.change)))" }.joined(separator: ", ")
@@ -143,9 +150,10 @@ struct PlacementRemarks {
   }
 
   private var uselessReplicas: [String] {
-    rows.filter { $0.uselessReplicas > 0 }.map {
-      "\($0.name) puts \($0.uselessReplicas) replicas, over all layers, onto ranks that hold the "
-        + "expert already: memory that spreads no load."
+    var told: Set<String> = []
+    return rows.filter { $0.uselessReplicas > 0 && told.insert($0.placement).inserted }.map {
+      "\($0.placement) puts \($0.uselessReplicas) replicas, over all layers, onto ranks that hold "
+        + "the expert already: memory that spreads no load."
     }
   }
 }

@@ -156,7 +156,8 @@ struct CaseSpec: Equatable {
     return result
   }
 
-  private static func list(_ text: String, _ name: String) throws -> [String] {
+  /// The words of a comma list.
+  static func list(_ text: String, _ name: String) throws -> [String] {
     let items = text.split(separator: ",", omittingEmptySubsequences: false).map {
       String($0.drop { $0 == " " })
     }

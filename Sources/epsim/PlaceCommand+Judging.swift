@@ -9,17 +9,12 @@ internal import Reporting
 internal import Workloads
 
 extension PlaceCommand {
-  /// What placements are judged by.
-  struct Setting {
-    let choice: ReplicaChoice
-    let dedup: Dedup
-    let profile: ClusterProfile?
-  }
-
-  func setting() throws -> Setting {
+  /// What placements are judged with.
+  func settings() throws -> [LabSetting] {
     if load != nil {
       let others: [(option: String, isGiven: Bool)] = [
         ("--cluster", cluster != nil), ("--drift", drift), ("--dedup", dedup != "none"),
+        ("--combine", combine != "exact"),
       ]
       if let other = others.first(where: \.isGiven) {
         throw InputError(
@@ -27,15 +22,14 @@ extension PlaceCommand {
             + "a trace or a generator")
       }
     }
-    return Setting(
-      choice: try CaseSpec.value(ReplicaChoice.self, replicaChoice, "replica-choice"),
-      dedup: try CaseSpec.value(Dedup.self, dedup, "dedup"),
+    return try LabSetting.all(
+      replicaChoice: replicaChoice, dedup: dedup, combine: combine,
       profile: try cluster.map { try ClusterLibrary.open($0) })
   }
 
   /// The lab of a workload; nil where it tells no tokens.
   func lab(
-    _ setup: WorkloadSetup, files: InputFiles, topology: Topology, setting: Setting
+    _ setup: WorkloadSetup, files: InputFiles, topology: Topology, setting: LabSetting
   ) throws -> PlacementLab? {
     let fitted = try setup.sampled(
       .fitted, tokensPerStep: stepTokens(setup), rankCount: topology.rankCount)
@@ -59,9 +53,8 @@ extension PlaceCommand {
       _ = try profile.topology(ranks: topology.rankCount, nodes: topology.nodeCount)
     }
     return PlacementLab(
-      setup: setup, files: files, topology: topology, choice: setting.choice,
-      dedup: setting.dedup, profile: setting.profile, fitted: fitted, judged: judged,
-      secondLimit: maxSeconds)
+      setup: setup, files: files, topology: topology, setting: setting, fitted: fitted,
+      judged: judged, secondLimit: maxSeconds)
   }
 
   /// All tokens of another workload of the same model.
@@ -88,19 +81,19 @@ extension PlaceCommand {
       return
     }
     let reference = try reference(solved, topology: topology)
-    var bounds: [[Int]: StepBound] = [:]
+    var bounds: [PlacementLab.BoundKey: StepBound] = [:]
     let judged = try solved.map { entry in
-      try lab.judge(
+      try entry.problem.lab!.judge(
         entry.placement, of: entry.spec, fittedTo: entry.problem.load, reference: reference,
         solveMs: entry.ms,
         bounds: &bounds, refit: entry.problem.solve)
     }
     var record = PlacementLabRecord(
-      judged.map(\.row), topology: topology, layers: lab.setup.layers.count, dedup: lab.dedup,
-      replicaChoice: lab.choice, cluster: lab.profile?.name,
+      judged.map(\.row), topology: topology, layers: lab.setup.layers.count,
+      cluster: lab.setting.profile?.name,
       fittedTokens: lab.setup.fitDescription,
       judgedTokens: judge ?? lab.setup.judgedDescription, movedFrom: reference.name)
-    let drifts = drift ? try self.drifts(solved, lab: lab) : []
+    let drifts = drift ? try self.drifts(solved) : []
     if drift {
       record.drift = Dictionary(uniqueKeysWithValues: drifts.map { ($0.name, $0.drift) })
     }
@@ -158,10 +151,14 @@ extension PlaceCommand {
   }
 
   private func drifts(
-    _ solved: [Solved], lab: PlacementLab
+    _ solved: [Solved]
   ) throws -> [(name: String, drift: PlacementDrift)] {
     try solved.filter(\.spec.needsLoad).map { entry in
-      (entry.placement.name, try lab.drift(of: entry.spec, refit: entry.problem.solve))
+      let lab = entry.problem.lab!
+      return (
+        lab.setting.name(of: entry.placement),
+        try lab.drift(of: entry.spec, refit: entry.problem.solve)
+      )
     }
   }
 }

@@ -25,7 +25,8 @@ struct PlaceCommand: ParsableCommand {
       Which placement is best for this cluster, and how much better could one be:
         epsim place --model deepseek-v2-lite --placement contiguous,lpt,eplb+16 \\
           --workload examples/traces/deepseek-v2-lite-law.safetensors \\
-          --ranks 8 --nodes 2 --cluster emulated-1gbit --dedup node
+          --ranks 8 --nodes 2 --cluster emulated-1gbit --dedup node \\
+          --replica-choice expert-rr,nearest
         epsim place --model deepseek-v2-lite --placement eplb+16:hierarchical --groups 8 \\
           --workload examples/traces/deepseek-v2-lite-law.safetensors --fit all \\
           --ranks 16 --nodes 2 --write plan.json
@@ -56,15 +57,19 @@ struct PlaceCommand: ParsableCommand {
       """)
   var cluster: String?
 
-  @Option(help: "Which copies travel: none, one per assignment; rank; node. See 'epsim run'.")
-  var dedup = "none"
-
   @Option(
     help: """
       Which copy of a replicated expert serves a token: \
-      \(ReplicaChoice.allCases.map(\.rawValue).joined(separator: ", ")).
+      \(ReplicaChoice.allCases.map(\.rawValue).joined(separator: ", ")). With --dedup and --combine \
+      a plan; every combination of their lists is judged.
       """)
   var replicaChoice = "expert-rr"
+
+  @Option(help: "Which copies travel: none, one per assignment; rank; node. See 'epsim run'.")
+  var dedup = "none"
+
+  @Option(help: "How results return: exact, one per assignment; pre-reduced. See 'epsim run'.")
+  var combine = "exact"
 
   @Option(parsing: .unconditional, help: "Seconds that a strategy which searches may take.")
   var maxSeconds = 10.0
@@ -100,9 +105,17 @@ struct PlaceCommand: ParsableCommand {
     let topology = try machine.topology()
     let format = try outputFormat()
     let specs = try placements()
-    guard specs.count == 1 || write == nil else {
+    let settings = try settings()
+    let plans = specs.flatMap { spec in
+      let mayHaveReplicas = spec.extraSlots > 0 || spec.filePath != nil || ranks.slotsPerRank != nil
+      return (mayHaveReplicas ? settings : LabSetting.withoutReplicas(settings)).map {
+        (spec: spec, setting: $0)
+      }
+    }
+    guard plans.count == 1 || write == nil else {
       throw InputError(
-        "--write \(write!) takes one placement, here are \(specs.count): \(placement)")
+        "--write \(write!) takes one placement, here are \(plans.count)"
+          + (specs.count > 1 ? ": \(placement)" : " ways to judge and to fit it"))
     }
     guard maxSeconds >= 0, maxSeconds <= 86_400 else {
       throw InputError("--max-seconds \(maxSeconds), accepted are 0 to 86400")
@@ -116,9 +129,8 @@ struct PlaceCommand: ParsableCommand {
         judge != nil || !specs.contains(where: \.needsLoad)
         ? FitRange.all.rawValue : FitRange.firstHalf.rawValue
     }
-    let setting = try setting()
     var solved: [Solved] = []
-    for spec in specs {
+    for (spec, setting) in plans {
       let problem = try problem(spec, topology: topology, setting: setting)
       let start = MonotonicClock.now()
       let placement = try problem.solve(nil)
@@ -179,7 +191,7 @@ struct PlaceCommand: ParsableCommand {
   }
 
   private func problem(
-    _ spec: PlacementSpec, topology: Topology, setting: Setting
+    _ spec: PlacementSpec, topology: Topology, setting: LabSetting
   ) throws -> Problem {
     if let load {
       guard workload.workload == "router", workload.fit == nil, workload.layers == "all" else {

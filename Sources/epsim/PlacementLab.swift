@@ -14,16 +14,20 @@ struct PlacementLab {
   let setup: WorkloadSetup
   let files: InputFiles
   let topology: Topology
-  let choice: ReplicaChoice
-  let dedup: Dedup
-  /// The cluster that times are modelled on; nil for none.
-  let profile: ClusterProfile?
+  let setting: LabSetting
   /// Nil where they are not known.
   let fitted: SampledSteps?
   let judged: SampledSteps
   let secondLimit: Double
   /// Windows of the tokens that a placement is fitted to.
   private static let windowCount = 8
+
+  /// All that a bound depends on, of one lab.
+  struct BoundKey: Hashable {
+    let slotsPerRank: [Int]
+    let dedup: Dedup
+    let combine: CombineRule
+  }
 
   /// A placement with its score.
   struct Judged {
@@ -34,15 +38,13 @@ struct PlacementLab {
 
   /// What layers cost with so many slots; nil without a cluster.
   func prices(slotCount: Int) throws -> LayerPrices? {
-    guard let profile else { return nil }
-    var spec = CaseSpec()
-    (spec.dedup, spec.replicaChoice) = (dedup, choice)
+    guard let profile = setting.profile else { return nil }
     let precision = profile.usualPrecision
     return try CaseProjection(
       model: setup.model, elementType: precision == .f32 ? .f32 : .bf16, topology: topology,
       hops: profile.hops
     ).prices(
-      spec,
+      setting.spec,
       slotOffsets: SlotLayout.firstRanksHoldMore(
         slotCount: slotCount, rankCount: topology.rankCount),
       profile: profile, precision: precision)
@@ -59,7 +61,9 @@ struct PlacementLab {
     _ placement: ExpertPlacement, on steps: SampledSteps, prices: LayerPrices?
   ) throws -> PlacementScorer {
     var scorer = PlacementScorer(prices: prices, topology: topology)
-    try steps.count(placement, topology: topology, choice: choice) { scorer.add($0) }
+    try steps.count(placement, topology: topology, choice: setting.spec.replicaChoice) {
+      scorer.add($0)
+    }
     return scorer
   }
 
@@ -68,11 +72,11 @@ struct PlacementLab {
   /// - Parameters:
   ///   - reference: what moves are counted from.
   ///   - refit: the strategy fitted to other tokens.
-  ///   - bounds: those of slots that were judged before, by slots per rank.
+  ///   - bounds: those that are known already.
   func judge(
     _ placement: ExpertPlacement, of spec: PlacementSpec, fittedTo load: LoadHistogram,
     reference: ExpertPlacement,
-    solveMs: Double, bounds: inout [[Int]: StepBound],
+    solveMs: Double, bounds: inout [BoundKey: StepBound],
     refit: (FittedTokens) throws -> ExpertPlacement
   ) throws -> Judged {
     let prices = try prices(slotCount: placement.slotCount)
@@ -88,13 +92,16 @@ struct PlacementLab {
       let best = try self.score(refit(tokens), on: judged, prices: prices).score!
       regret = Self.cost(score) / Self.cost(best) - 1
     }
-    let bound = try bounds[slots] ?? bound(slotsPerRank: slots, prices: prices)
-    bounds[slots] = bound
+    let key = BoundKey(
+      slotsPerRank: slots, dedup: setting.spec.dedup, combine: setting.spec.combine)
+    let bound = try bounds[key] ?? bound(slotsPerRank: slots, prices: prices)
+    bounds[key] = bound
     try placement.requireSameShape(as: reference)
     let moved = placement.relabelled(toKeep: reference, topology: topology, keepingNodes: true)
-    let elementBytes = profile?.usualPrecision.bytes ?? 2
+    let elementBytes = setting.profile?.usualPrecision.bytes ?? 2
     let row = PlacementLabRecord.Row(
-      placement,
+      placement, name: setting.name(of: placement), dedup: setting.spec.dedup,
+      combine: setting.spec.combine, replicaChoice: setting.spec.replicaChoice,
       memoryBytesPerRank: Double((slots.max() ?? 0) * setup.layers.count)
         * Double(setup.model.expertParameterCount) * elementBytes,
       summedLoadMaxOverMean: spec.needsLoad ? try placement.maxOverMean(load) : nil,

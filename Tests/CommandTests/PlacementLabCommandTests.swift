@@ -53,6 +53,40 @@ struct PlacementLabCommandTests {
     #expect(!front.isEmpty)
   }
 
+  @Test("plans: every combination of placement, choice of replicas and exchange")
+  func plans() throws {
+    let arguments =
+      [
+        "--model", "deepseek-v2-lite", "--workload", Tool.lawTrace,
+        "--ranks", "8", "--nodes", "2", "--cluster", "emulated-1gbit", "--dedup", "node",
+        "--replica-choice", "expert-rr,nearest", "--combine", "exact,pre-reduced", "--layers", "9",
+        "--max-seconds", "1",
+      ]
+    let record = try json(arguments + ["--placement", "contiguous,search+16"])
+    let rows = try #require(record["rows"] as? [[String: Any]])
+    // Without replicas there is nothing to choose among.
+    #expect(
+      rows.compactMap { $0["name"] as? String } == [
+        "contiguous exact", "contiguous pre-reduced", "search+16 expert-rr exact",
+        "search+16 nearest exact", "search+16 expert-rr pre-reduced",
+        "search+16 nearest pre-reduced",
+      ])
+    #expect(rows.compactMap { $0["placement"] as? String }.last == "search+16")
+    let drift = try json(arguments + ["--placement", "eplb+16", "--drift"])["drift"]
+    #expect((drift as? [String: Any])?.count == 4)
+    // The search fits each choice its own placement: near copies leave the node less often.
+    let raw = try rows.map {
+      try #require(($0["judged"] as? [String: Any])?["off_node_raw"] as? Double)
+    }
+    #expect(raw[3] < 0.8 * raw[2], "\(raw)")
+    for row in rows {
+      let time = try #require((row["judged"] as? [String: Any])?["step_seconds"] as? Double)
+      #expect(try #require(row["seconds_bound"] as? Double) <= time)
+    }
+    let refused = try place(arguments + ["--placement", "search+16", "--write", "p.json"])
+    #expect(refused.exitCode == 2 && refused.error.contains("4 ways to judge"), "\(refused.error)")
+  }
+
   @Test("a plan fitted to law is worse than contiguous on intent, and the tool says so")
   func otherDomain() throws {
     let arguments =

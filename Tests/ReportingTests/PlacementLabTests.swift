@@ -40,10 +40,12 @@ import Workloads
   private func row(
     _ name: String, slots: [Int32] = [0, 1], isFitted: Bool = true, summed: Double = 1.05,
     fitted: PlacementScore,
-    judged: PlacementScore, regret: Double? = 0.1
+    judged: PlacementScore, regret: Double? = 0.1, choice: ReplicaChoice = .expertRoundRobin
   ) throws -> PlacementLabRecord.Row {
     PlacementLabRecord.Row(
-      try placement(name, slots: slots), memoryBytesPerRank: Double(slots.count) * 1e9,
+      try placement(name, slots: slots),
+      name: choice == .expertRoundRobin ? name : "\(name) \(choice.rawValue)", dedup: .none,
+      combine: .exact, replicaChoice: choice, memoryBytesPerRank: Double(slots.count) * 1e9,
       summedLoadMaxOverMean: isFitted ? summed : nil, fitted: fitted, judged: judged,
       bound: StepBound(
         loads: [LoadHistogram(layers: [0], rows: [[50, 50]])], slotsPerRank: [1, 1]),
@@ -52,8 +54,8 @@ import Workloads
 
   private func record(_ rows: [PlacementLabRecord.Row]) -> PlacementLabRecord {
     PlacementLabRecord(
-      rows, topology: topology, layers: 1, dedup: .none, replicaChoice: .expertRoundRobin,
-      cluster: nil, fittedTokens: "tokens 0-99", judgedTokens: "tokens 100-199",
+      rows, topology: topology, layers: 1, cluster: nil, fittedTokens: "tokens 0-99",
+      judgedTokens: "tokens 100-199",
       movedFrom: rows[0].name)
   }
 
@@ -99,5 +101,24 @@ import Workloads
     #expect(remarks.contains("eplb+2 holds 2 extra slots, 2.00 GB more"))
     #expect(remarks.contains("no better in load max/mean"))
     #expect(remarks.contains("eplb+2 puts 2 replicas"))
+  }
+
+  /// Plans with more memory have a verdict of their own; one placement with two choices of replicas
+  /// is no rival of itself.
+  @Test func everyNumberOfSlotsHasItsVerdict() throws {
+    let record = record([
+      try row("lpt", fitted: score(52, leaving: 50), judged: score(52, leaving: 50)),
+      try row("swap", fitted: score(52, leaving: 50), judged: score(65, leaving: 50)),
+      try row(
+        "eplb+2", slots: [0, 1, 0, 1], fitted: score(60, leaving: 50),
+        judged: score(70, leaving: 50)),
+      try row(
+        "eplb+2", slots: [0, 1, 0, 1], fitted: score(60, leaving: 50),
+        judged: score(60, leaving: 50), choice: .nearest),
+    ])
+    #expect(record.remarks[0].hasPrefix("2 slots a layer: No plan can be more than 3.8 % better"))
+    #expect(record.remarks[0].hasSuffix("It is the best here, 20 % below swap."))
+    #expect(record.remarks[1].hasPrefix("4 slots a layer: Undecided: gap 20 %. eplb+2 nearest is"))
+    #expect(record.replicaChoice == "expert-rr,nearest" && record.dedup == "none")
   }
 }
