@@ -69,7 +69,7 @@ public struct PlacementLabReport {
   }
 
   /// A long name in lines that leave the table its width.
-  private static func broken(_ name: String, width: Int = 15) -> String {
+  static func broken(_ name: String, width: Int = 15) -> String {
     var lines = [""]
     for piece in name.split(separator: ":", omittingEmptySubsequences: false).enumerated() {
       let text = (piece.offset == 0 ? "" : ":") + piece.element

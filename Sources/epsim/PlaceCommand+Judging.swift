@@ -20,6 +20,7 @@ extension PlaceCommand {
     if load != nil {
       let others: [(option: String, isGiven: Bool)] = [
         ("--cluster", cluster != nil), ("--drift", drift), ("--dedup", dedup != "none"),
+        ("--per-batch", perBatch != nil),
       ]
       if let other = others.first(where: \.isGiven) {
         throw InputError(
@@ -47,9 +48,9 @@ extension PlaceCommand {
         .judged, tokensPerStep: stepTokens(setup), rankCount: topology.rankCount)
     }
     guard let judged else {
-      guard cluster == nil, !drift else {
+      guard cluster == nil, !drift, perBatch == nil else {
         throw InputError(
-          "\(drift ? "--drift" : "--cluster") needs tokens, which a live router does not tell "
+          "\(drift ? "--drift" : cluster != nil ? "--cluster" : "--per-batch") needs tokens, which a live router does not tell "
             + "beforehand; use --workload or --judge with a trace or a generator")
       }
       return nil
@@ -104,6 +105,7 @@ extension PlaceCommand {
     if drift {
       record.drift = Dictionary(uniqueKeysWithValues: drifts.map { ($0.name, $0.drift) })
     }
+    record.perBatch = try transients(solved, lab: lab)
     if solved.count > 1 {
       print(json ? try RecordCoding.text(record) : PlacementLabReport(record).text)
     } else {
@@ -126,6 +128,7 @@ extension PlaceCommand {
     if drift, !json {
       print("\n" + DriftReport(drifts, windowTokens: lab.driftWindowTokens).text)
     }
+    if let perBatch = record.perBatch, !json { print("\n" + TransientReport(perBatch).text) }
   }
 
   /// What moves are counted from: the first of several, contiguous experts for one.

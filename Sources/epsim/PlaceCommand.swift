@@ -73,6 +73,14 @@ struct PlaceCommand: ParsableCommand {
   var drift = false
 
   @Option(
+    help: ArgumentHelp(
+      """
+      Experts that ranks lend each other for single batches, to be judged on every placement: \
+      \(TransientRule.accepted).
+      """, valueName: "list"))
+  var perBatch: String?
+
+  @Option(
     parsing: .unconditional,
     help: """
       Tokens of a step over all ranks. Default: 4096 of a generator; of a trace a sixteenth, 4096 at \
@@ -116,6 +124,7 @@ struct PlaceCommand: ParsableCommand {
         judge != nil || !specs.contains(where: \.needsLoad)
         ? FitRange.all.rawValue : FitRange.firstHalf.rawValue
     }
+    _ = try transientRules()
     let setting = try setting()
     var solved: [Solved] = []
     for spec in specs {
