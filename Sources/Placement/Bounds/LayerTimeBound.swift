@@ -64,8 +64,8 @@ public struct LayerTimeBound: Sendable, Equatable {
       local + exchange.value + experts.value + (copies * rows).value / speeds
 
     let offsets = slotsPerRank.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1) }
-    let heavy = LoadBound(loads: load, slotOffsets: offsets)
-    let largest = max(heavy.heaviestReplica, heavy.cardinality)
+    let heavy = LoadBound(loads: load, slotOffsets: offsets, speeds: prices.ranks.map(\.speed))
+    let largest = max(heavy.heaviestReplica, heavy.cardinality) * best.speed
     let crowded = best.experts([(rows: largest, whole: Double(load.max() ?? 0))])
     let busiest =
       best.fixed
