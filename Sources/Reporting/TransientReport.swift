@@ -22,8 +22,8 @@ public struct TransientReport {
     let slowest = record.rows.compactMap(\.score.seconds).max()
     let unit = Quantity.TimeUnit(fitting: (slowest ?? 0) * 1e6)
     var columns: [(heading: String, alignment: TextTable.Alignment)] = [
-      ("placement", .left), ("per batch", .left), ("load", .right), ("batches\nlending", .right),
-      ("experts\na batch", .right), ("weights\na batch", .right),
+      ("placement", .left), ("per batch", .left), ("load", .right), ("experts\na batch", .right),
+      ("most\na rank", .right), ("weights\na batch", .right),
     ]
     if slowest != nil {
       columns += [
@@ -35,12 +35,11 @@ public struct TransientReport {
     for row in record.rows {
       let score = row.score
       var cells = [
-        row.rule == nil ? PlacementLabReport.broken(row.placement) : "",
-        row.rule.map { PlacementLabReport.broken($0, width: 16) } ?? "-",
+        row.rule == nil ? PlacementLabReport.broken(row.placement, width: 12) : "",
+        row.rule.map { PlacementLabReport.broken($0, width: 14) } ?? "-",
         Quantity.fixed(score.load.maxOverMean, 3),
-        row.rule == nil
-          ? "-" : Quantity.percent(Double(score.lendingBatches) / Double(score.batches), 0),
         row.rule == nil ? "-" : Quantity.fixed(score.expertsPerBatch, 1),
+        row.rule == nil ? "-" : "\(score.mostExpertsOfRank)",
         row.rule == nil ? "-" : Quantity.bytes(score.bytesPerBatch),
       ]
       if slowest != nil {
@@ -64,7 +63,8 @@ public struct TransientReport {
   private var legend: String {
     var text =
       "load: max/mean over ranks, sum over batches. Experts: weights sent, one for each rank that "
-      + "gets them, \(Quantity.bytes(record.bytesPerExpert)) each."
+      + "gets them, \(Quantity.bytes(record.bytesPerExpert)) each; most a rank: for which a rank "
+      + "needs room in some batch."
     if let cluster = record.cluster, let link = record.link {
       text +=
         " Times: modelled on \(cluster), mean of a batch; weights travel \(link), before any row: "

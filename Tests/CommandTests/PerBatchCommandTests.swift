@@ -71,13 +71,13 @@ struct PerBatchCommandTests {
       (["--workload", "zipf:1", "--per-batch", "spill,"], "empty entry"),
       (["--workload", "zipf:1", "--per-batch", "spill,spill"], "given twice"),
       (["--workload", "zipf:1", "--per-batch", "spill:inf"], "limit is \"inf\""),
-      (["--per-batch", "spill"], "a live router does not tell"),
+      (["--per-batch", "spill", "--placement", "contiguous"], "a live router does not tell"),
       (
         ["--load", "Tests/Fixtures/eplb-oracle/readme_weight.csv", "--per-batch", "spill"], "tokens"
       ),
     ])
   func badRules(arguments: [String], words: String) throws {
-    let outcome = try place(["--ranks", "4", "--placement", "lpt"] + arguments)
+    let outcome = try place(["--ranks", "4"] + arguments)
     #expect(outcome.exitCode == 2)
     #expect(outcome.error.contains("--per-batch") && outcome.error.contains(words))
     #expect(outcome.error.split(separator: "\n").count == 1)

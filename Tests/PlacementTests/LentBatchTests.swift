@@ -144,7 +144,7 @@ import Workloads
             == topology.nodeCount - holding.count)
       }
     }
-    #expect(lending > 60)
+    #expect(lending > 50)
   }
 
   /// Same experts for every token, each on a rank that holds it or was lent it by one that had it.

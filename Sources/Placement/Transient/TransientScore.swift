@@ -18,6 +18,8 @@ public struct TransientScore: Sendable, Equatable, Codable {
   public let expertsPerBatch: Double
   /// Those of them that go to another node.
   public let offNodeExpertsPerBatch: Double
+  /// The most experts that a rank is lent in one batch, for which it needs room.
+  public let mostExpertsOfRank: Int
   /// Mean over batches of the weights sent.
   public let bytesPerBatch: Double
   /// Mean over batches of the time of the rows; nil without prices.
@@ -63,6 +65,7 @@ public struct TransientScorer: Sendable {
   private var lendingBatches = 0
   private var experts = 0
   private var offNodeExperts = 0
+  private var mostExpertsOfRank = 0
   private var weightSeconds = 0.0
   private var rowSeconds = Array(repeating: 0.0, count: scales.count)
 
@@ -98,6 +101,8 @@ public struct TransientScorer: Sendable {
     offNodeExperts += loans.count {
       topology.nodeOfRank[$0.from] != topology.nodeOfRank[$0.to]
     }
+    let lentToRank = loans.reduce(into: [Int: Int]()) { $0[$1.to, default: 0] += 1 }
+    mostExpertsOfRank = max(mostExpertsOfRank, lentToRank.values.max() ?? 0)
     ranks.addRanks(of: counters)
     guard let prices else { return }
     weightSeconds += prices.time(of: loans, topology: topology).value
@@ -115,6 +120,7 @@ public struct TransientScorer: Sendable {
       batches: batches, lendingBatches: lendingBatches, load: ranks.summary,
       expertsPerBatch: Double(experts) / count,
       offNodeExpertsPerBatch: Double(offNodeExperts) / count,
+      mostExpertsOfRank: mostExpertsOfRank,
       bytesPerBatch: bytesPerExpert.value * Double(experts) / count,
       rowSeconds: prices.map { _ in means[Self.scales.firstIndex(of: 1)!] },
       weightSeconds: prices.map { _ in weightSeconds / count },
