@@ -103,7 +103,7 @@ import Workloads
         let prices = layerPrices(dedup, ranks: instance.topology.rankCount)
         var layer = PricedLayer(prices, topology: instance.topology)
         var counters = instance.counters(.expertRoundRobin)
-        let scaled = layer.time(counters, layerRow: 0, scale: 2).value
+        let scaled = layer.times(counters, layerRow: 0, scales: [0.5, 2])[1].value
         counters += counters
         let doubled = layer.time(counters, layerRow: 0).value
         #expect(abs(scaled - doubled) < 1e-12 * doubled)

@@ -106,9 +106,8 @@ public struct TransientScorer: Sendable {
     ranks.addRanks(of: counters)
     guard let prices else { return }
     weightSeconds += prices.time(of: loans, topology: topology).value
-    for (index, scale) in Self.scales.enumerated() {
-      rowSeconds[index] += layer!.time(counters, layerRow: 0, scale: scale).value
-    }
+    let times = layer!.times(counters, layerRow: 0, scales: Self.scales)
+    for (index, time) in times.enumerated() { rowSeconds[index] += time.value }
   }
 
   /// The figures so far.
