@@ -26,12 +26,12 @@ struct PlaceCommand: ParsableCommand {
         epsim place --model deepseek-v2-lite --placement contiguous,lpt,eplb+16 \\
           --workload examples/traces/deepseek-v2-lite-law.safetensors \\
           --ranks 8 --nodes 2 --cluster emulated-1gbit --dedup node
-      Does it pay that ranks lend each other experts for single batches:
-        epsim place --model deepseek-v3 --layers 3 --workload zipf:1.1 --tokens 32768 --ranks 8 \\
-          --placement contiguous,eplb+32 --cluster dgx-h100 --per-batch spill,shadow
         epsim place --model deepseek-v2-lite --placement eplb+16:hierarchical --groups 8 \\
           --workload examples/traces/deepseek-v2-lite-law.safetensors --fit all \\
           --ranks 16 --nodes 2 --write plan.json
+      Does it pay that ranks lend each other experts for single batches:
+        epsim place --model deepseek-v3 --layers 3 --workload zipf:1.1 --tokens 32768 --ranks 8 \\
+          --placement contiguous,eplb+32 --cluster dgx-h100 --per-batch spill,shadow
       """)
 
   @OptionGroup(title: "Model and workload") var workload: WorkloadOptions
