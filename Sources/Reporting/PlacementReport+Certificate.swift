@@ -18,10 +18,21 @@ extension PlacementReport {
         + (worst.gap > 0 ? "gap \(Quantity.percent(worst.gap))" : "proven best"),
       split(worst.split),
     ]
+    if let speed = speed(layers) { lines.append(speed) }
     if layers.count > 1 {
       lines.append("proven best: \(best) of \(layers.count) layers")
     }
     return lines.map { Paragraph($0, indent: 2).text }.joined(separator: "\n")
+  }
+
+  /// The layer that is furthest from its bound where ranks are not equally fast.
+  private static func speed(_ layers: [PlacementCertificate]) -> String? {
+    let known = layers.compactMap { layer in layer.speed.map { (layer.layer, $0) } }
+    guard let (layer, speed) = known.max(by: { $0.1.gap < $1.1.gap }) else { return nil }
+    return
+      "layer \(layer), furthest from its bound by speed: load / speed \(number(speed.largest)) on "
+      + "the latest rank; no placement with these slots is below \(number(speed.bound)): "
+      + (speed.gap > 0 ? "gap \(Quantity.percent(speed.gap))" : "proven best")
   }
 
   private static func imbalance(_ layer: PlacementCertificate) -> Double {

@@ -40,9 +40,11 @@ public struct PlacementRecord: Encodable {
   /// Load max/mean on the load that was fitted.
   public var maxOverMean: Double { sumMeanOverSumMax > 0 ? 1 / sumMeanOverSumMax : 1 }
 
+  /// - Parameter rankSpeeds: [R] of ranks that are not alike.
   /// - Throws: `InputError` where the load does not fit the placement.
   public init(
-    _ placement: ExpertPlacement, load: LoadHistogram, nodes: Int, solveMs: Double
+    _ placement: ExpertPlacement, load: LoadHistogram, nodes: Int, solveMs: Double,
+    rankSpeeds: [Double]? = nil
   ) throws {
     name = placement.name
     layers = placement.layers
@@ -63,7 +65,7 @@ public struct PlacementRecord: Encodable {
     }
     sumMeanOverSumMax = sums.max > 0 ? sums.mean / sums.max : 1
     certificates = try placement.layers.indices.map {
-      try PlacementCertificate(placement, load: load, layerRow: $0)
+      try PlacementCertificate(placement, load: load, layerRow: $0, speeds: rankSpeeds)
     }
     balancednessBound = certificates.map { $0.bound > 0 ? $0.mean / $0.bound : 1 }
     let mean = certificates.reduce(0) { $0 + $1.mean }

@@ -140,7 +140,8 @@ extension PlaceCommand {
 
   private func record(_ entry: Solved, topology: Topology) throws -> PlacementRecord {
     try PlacementRecord(
-      entry.placement, load: entry.problem.load, nodes: topology.nodeCount, solveMs: entry.ms)
+      entry.placement, load: entry.problem.load, nodes: topology.nodeCount, solveMs: entry.ms,
+      rankSpeeds: entry.problem.rankSpeeds)
   }
 
   /// Where only loads are known.

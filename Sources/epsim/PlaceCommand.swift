@@ -186,6 +186,8 @@ struct PlaceCommand: ParsableCommand {
     let load: LoadHistogram
     /// Nil where only a load is known.
     var lab: PlacementLab?
+    /// Nil where ranks are alike.
+    let rankSpeeds: [Double]?
     /// Solves it for these tokens; nil for those that are fitted.
     let solve: (FittedTokens?) throws -> ExpertPlacement
   }
@@ -204,11 +206,11 @@ struct PlaceCommand: ParsableCommand {
         throw InputError("--groups \(groups), accepted are 1 to \(histogram.expertCount)")
       }
       var problem = PlacementProblem(load: histogram, topology: topology, groups: groups)
-      try ranks.read(
+      let rankValues = try ranks.read(
         for: spec, topology: topology, expertCount: histogram.expertCount,
-        layerLists: [histogram.layers]
-      ).complete(&problem)
-      return Problem(load: histogram) { [problem] _ in
+        layerLists: [histogram.layers])
+      rankValues.complete(&problem)
+      return Problem(load: histogram, rankSpeeds: rankValues.rankSpeeds) { [problem] _ in
         try spec.place(problem, modelLayers: histogram.layers)
       }
     }
@@ -229,7 +231,7 @@ struct PlaceCommand: ParsableCommand {
       for: spec, topology: topology, expertCount: setup.model.expertCount,
       layerLists: [Array(setup.model.moeLayers), setup.layers])
     let lab = try lab(setup, files: files, topology: topology, setting: setting)
-    return Problem(load: fitted.load, lab: lab) { other in
+    return Problem(load: fitted.load, lab: lab, rankSpeeds: rankValues.rankSpeeds) { other in
       try setup.place(spec, topology: topology, fitted: other ?? fitted, files: files) {
         rankValues.complete(&$0)
         try lab?.complete(&$0, for: spec)

@@ -43,6 +43,21 @@ import Workloads
     #expect(certificate.search != nil && certificate.bound <= 172)
   }
 
+  /// 12, 9 and 3 on ranks of speeds 1, 0.5 and 0.5: nobody can be done before 16.
+  @Test func loadOverSpeedHasABoundOfItsOwn() throws {
+    let placement = try ExpertPlacement(
+      name: "given", layers: [0], expertCount: 4, slotOffsets: [0, 2, 3, 4],
+      physicalToLogical: [[0, 1, 2, 3]])
+    let load = LoadHistogram(layers: [0], rows: [[8, 4, 9, 3]])
+    let certificate = try PlacementCertificate(
+      placement, load: load, layerRow: 0, speeds: [1, 0.5, 0.5])
+    let speed = try #require(certificate.speed)
+    // Some two of the four share the fast rank; 9 and 3 there leave 8 / 0.5.
+    #expect(speed.largest == 18 && speed.bound <= 16 && speed.bound >= 12)
+    #expect(abs(speed.gap - (18 / speed.bound - 1)) < 1e-12)
+    #expect(try PlacementCertificate(placement, load: load, layerRow: 0).speed == nil)
+  }
+
   @Test func boundsHoldAndTheirSetsAddUp() throws {
     var random = RandomDraws(key: 31, number: 0)
     for number in 0..<80 {

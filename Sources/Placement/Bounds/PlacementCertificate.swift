@@ -33,6 +33,16 @@ public struct PlacementCertificate: Sendable, Equatable, Codable {
     public let isProven: Bool
   }
 
+  /// Ranks that are not equally fast.
+  public struct Speed: Sendable, Equatable, Codable {
+    /// The largest load / speed of a rank, shared evenly by replicas.
+    public let largest: Double
+    /// No placement with these slots is below; see ``LoadBound``.
+    public let bound: Double
+    /// (largest - bound) / bound; 0 without load.
+    public let gap: Double
+  }
+
   /// In the model's numbering.
   public let layer: Int
   /// The largest rank load, shared evenly by replicas.
@@ -49,6 +59,8 @@ public struct PlacementCertificate: Sendable, Equatable, Codable {
   /// (largest load - bound) / bound; 0 without load.
   public let gap: Double
   public let split: Split
+  /// Nil where ranks have no speeds.
+  public let speed: Speed?
 
   /// Layers of so few experts are searched for the best placement.
   public static let mostSearchedExperts = 16
@@ -57,10 +69,14 @@ public struct PlacementCertificate: Sendable, Equatable, Codable {
 
   /// Of one row of a placement.
   ///
+  /// - Parameter speeds: [R] above 0; nil where ranks are alike.
   /// - Throws: ``InputError`` where the load has other experts, lacks the layer, or is too large.
-  public init(_ placement: ExpertPlacement, load: LoadHistogram, layerRow: Int) throws {
+  public init(
+    _ placement: ExpertPlacement, load: LoadHistogram, layerRow: Int, speeds: [Double]? = nil
+  ) throws {
     layer = placement.layers[layerRow]
-    largestLoad = try placement.uniformRankLoads(load, layerRow: layerRow).max() ?? 0
+    let rankLoads = try placement.uniformRankLoads(load, layerRow: layerRow)
+    largestLoad = rankLoads.max() ?? 0
     let loads = Array(load.row(load.row(ofLayer: layer)!))
     let known = LoadBound(loads: loads, slotOffsets: placement.slotOffsets)
     (mean, heaviestReplica) = (known.mean, known.heaviestReplica)
@@ -74,6 +90,11 @@ public struct PlacementCertificate: Sendable, Equatable, Codable {
       ).map { Search(largestLoad: $0.largestLoad, bound: $0.bound, isProven: $0.isProven) } : nil
     bound = max(known.value, search?.bound ?? 0)
     gap = Self.gap(largestLoad, bound)
+    speed = speeds.map { speeds in
+      let largest = zip(rankLoads, speeds).map { $0 / $1 }.max() ?? 0
+      let bound = LoadBound(loads: loads, slotOffsets: placement.slotOffsets, speeds: speeds).value
+      return Speed(largest: largest, bound: bound, gap: Self.gap(largest, bound))
+    }
     let least = try SplitBound(placement: placement, layerRow: layerRow, load: loads)
     let tight = Set(least.ranks)
     let hosts = ReplicaHosts(placement: placement, layerRow: layerRow)
