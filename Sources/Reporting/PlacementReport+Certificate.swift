@@ -18,10 +18,10 @@ extension PlacementReport {
         + (worst.gap > 0 ? "gap \(Quantity.percent(worst.gap))" : "proven best"),
       split(worst.split),
     ]
-    if let speed = speed(layers) { lines.append(speed) }
     if layers.count > 1 {
       lines.append("proven best: \(best) of \(layers.count) layers")
     }
+    if let speed = speed(layers) { lines.append(speed) }
     return lines.map { Paragraph($0, indent: 2).text }.joined(separator: "\n")
   }
 
