@@ -101,6 +101,8 @@ public struct PlacementLabRecord: Encodable {
   public let remarks: [String]
   /// How fitted placements grow old, by name; absent unless asked for.
   public var drift: [String: PlacementDrift]?
+  /// Experts lent for single batches; absent unless asked for.
+  public var perBatch: TransientRecord?
 
   /// - Precondition: at least one row.
   public init(

@@ -69,7 +69,7 @@ public struct PlacementLabReport {
   }
 
   /// A long name in lines that leave the table its width, broken before words and parameters.
-  private static func broken(_ name: String, width: Int = 15) -> String {
+  static func broken(_ name: String, width: Int = 15) -> String {
     var pieces = [""]
     for character in name {
       if character == ":" || character == " " { pieces.append("") }

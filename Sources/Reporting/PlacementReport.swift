@@ -21,8 +21,10 @@ public struct PlacementRecord: Encodable {
   public let balancednessMin: Double
   /// (sum over layers of the mean) / (sum over layers of the max).
   public let sumMeanOverSumMax: Double
-  /// The best balancedness that mean load and heaviest replica allow, per layer.
+  /// The best balancedness that the bounds of ``certificates`` allow, per layer.
   public let balancednessBound: [Double]
+  /// What bounds each layer from below.
+  public let certificates: [PlacementCertificate]
   /// (sum over layers of the lower bound of the largest rank load) / (sum of the mean).
   public let maxOverMeanBound: Double
   public let maxReplicas: Int
@@ -38,9 +40,11 @@ public struct PlacementRecord: Encodable {
   /// Load max/mean on the load that was fitted.
   public var maxOverMean: Double { sumMeanOverSumMax > 0 ? 1 / sumMeanOverSumMax : 1 }
 
+  /// - Parameter rankSpeeds: [R] of ranks that are not alike.
   /// - Throws: `InputError` where the load does not fit the placement.
   public init(
-    _ placement: ExpertPlacement, load: LoadHistogram, nodes: Int, solveMs: Double
+    _ placement: ExpertPlacement, load: LoadHistogram, nodes: Int, solveMs: Double,
+    rankSpeeds: [Double]? = nil
   ) throws {
     name = placement.name
     layers = placement.layers
@@ -60,34 +64,16 @@ public struct PlacementRecord: Encodable {
       sums.max += loads.max() ?? 0
     }
     sumMeanOverSumMax = sums.max > 0 ? sums.mean / sums.max : 1
-    let bounds = placement.layers.map { layer in
-      Self.bound(Array(load.row(load.row(ofLayer: layer)!)), placement)
+    certificates = try placement.layers.indices.map {
+      try PlacementCertificate(placement, load: load, layerRow: $0, speeds: rankSpeeds)
     }
-    balancednessBound = bounds.map { $0.largest > 0 ? $0.mean / $0.largest : 1 }
-    let mean = bounds.reduce(0) { $0 + $1.mean }
-    maxOverMeanBound = mean > 0 ? bounds.reduce(0) { $0 + $1.largest } / mean : 1
+    balancednessBound = certificates.map { $0.bound > 0 ? $0.mean / $0.bound : 1 }
+    let mean = certificates.reduce(0) { $0 + $1.mean }
+    maxOverMeanBound = mean > 0 ? certificates.reduce(0) { $0 + $1.bound } / mean : 1
     maxReplicas =
       placement.layers.indices.map { placement.replicaCounts(layerRow: $0).max() ?? 1 }.max() ?? 1
     uselessReplicas = placement.uselessReplicaCount
     self.solveMs = solveMs
-  }
-}
-
-extension PlacementRecord {
-  /// Layers of so few experts are searched for the best placement.
-  private static let fewExperts = 16
-
-  /// The mean load, and what the largest is at least when replicas share evenly.
-  private static func bound(
-    _ loads: [Int], _ placement: ExpertPlacement
-  ) -> (mean: Double, largest: Double) {
-    let bound = LoadBound(loads: loads, slotOffsets: placement.slotOffsets)
-    guard loads.count <= fewExperts else { return (bound.mean, bound.value) }
-    let optimum = PlacementOptimum(
-      loads: loads,
-      slotsPerRank: (0..<placement.rankCount).map { placement.slots(ofRank: $0).count },
-      isDistinct: false, nodeLimit: 200_000)
-    return (bound.mean, max(bound.value, optimum?.bound ?? 0))
   }
 }
 
@@ -108,17 +94,21 @@ public struct PlacementReport {
         Quantity.fixed(record.balancednessBound[row], 4), experts(row),
       ])
     }
+    let balance =
+      "balancedness (mean / max rank load, replicas sharing evenly, on the load that was fitted): "
+      + "mean \(Quantity.fixed(record.balancednessMean, 4)), least "
+      + Quantity.fixed(record.balancednessMin, 4)
     return """
       \(record.name): \(record.experts) experts in \(record.slots) slots on \(record.ranks) ranks, \
       \(record.nodes) node\(record.nodes == 1 ? "" : "s"), \(record.layers.count) layers
 
       \(table.text)
 
-      balancedness (mean / max rank load, replicas sharing evenly, on the load that was fitted): \
-      mean \(Quantity.fixed(record.balancednessMean, 4)), \
-      least \(Quantity.fixed(record.balancednessMin, 4))
+      \(Paragraph(balance, indent: 2).text)
       most replicas of an expert \(record.maxReplicas), useless replicas \
       \(record.uselessReplicas), solved in \(Quantity.fixed(record.solveMs, 2)) ms\(judged)
+
+      \(Self.certificate(record.certificates))
       """
   }
 

@@ -15,6 +15,7 @@ extension PlaceCommand {
       let others: [(option: String, isGiven: Bool)] = [
         ("--cluster", cluster != nil), ("--drift", drift), ("--dedup", dedup != "none"),
         ("--combine", combine != "exact"),
+        ("--per-batch", perBatch != nil),
       ]
       if let other = others.first(where: \.isGiven) {
         throw InputError(
@@ -41,9 +42,9 @@ extension PlaceCommand {
         .judged, tokensPerStep: stepTokens(setup), rankCount: topology.rankCount)
     }
     guard let judged else {
-      guard cluster == nil, !drift else {
+      guard cluster == nil, !drift, perBatch == nil else {
         throw InputError(
-          "\(drift ? "--drift" : "--cluster") needs tokens, which a live router does not tell "
+          "\(drift ? "--drift" : cluster != nil ? "--cluster" : "--per-batch") needs tokens, which a live router does not tell "
             + "beforehand; use --workload or --judge with a trace or a generator")
       }
       return nil
@@ -97,6 +98,7 @@ extension PlaceCommand {
     if drift {
       record.drift = Dictionary(uniqueKeysWithValues: drifts.map { ($0.name, $0.drift) })
     }
+    record.perBatch = try transients(solved, lab: lab)
     if solved.count > 1 {
       print(json ? try RecordCoding.text(record) : PlacementLabReport(record).text)
     } else {
@@ -119,6 +121,7 @@ extension PlaceCommand {
     if drift, !json {
       print("\n" + DriftReport(drifts, windowTokens: lab.driftWindowTokens).text)
     }
+    if let perBatch = record.perBatch, !json { print("\n" + TransientReport(perBatch).text) }
   }
 
   /// What moves are counted from: the first of several, contiguous experts for one.
@@ -130,7 +133,8 @@ extension PlaceCommand {
 
   private func record(_ entry: Solved, topology: Topology) throws -> PlacementRecord {
     try PlacementRecord(
-      entry.placement, load: entry.problem.load, nodes: topology.nodeCount, solveMs: entry.ms)
+      entry.placement, load: entry.problem.load, nodes: topology.nodeCount, solveMs: entry.ms,
+      rankSpeeds: entry.problem.rankSpeeds)
   }
 
   /// Where only loads are known.

@@ -30,6 +30,9 @@ struct PlaceCommand: ParsableCommand {
         epsim place --model deepseek-v2-lite --placement eplb+16:hierarchical --groups 8 \\
           --workload examples/traces/deepseek-v2-lite-law.safetensors --fit all \\
           --ranks 16 --nodes 2 --write plan.json
+      Does it pay that ranks lend each other experts for single batches:
+        epsim place --model deepseek-v3 --layers 3 --workload zipf:1.1 --tokens 32768 --ranks 8 \\
+          --placement contiguous,eplb+32 --cluster dgx-h100 --per-batch spill,shadow
       """)
 
   @OptionGroup(title: "Model and workload") var workload: WorkloadOptions
@@ -76,6 +79,14 @@ struct PlaceCommand: ParsableCommand {
 
   @Flag(help: "Fit to windows of the whole workload in turn, and let the fits grow old.")
   var drift = false
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Experts that ranks lend each other for single batches, to be judged on every placement: \
+      \(TransientRule.accepted).
+      """, valueName: "list"))
+  var perBatch: String?
 
   @Option(
     parsing: .unconditional,
@@ -129,6 +140,7 @@ struct PlaceCommand: ParsableCommand {
         judge != nil || !specs.contains(where: \.needsLoad)
         ? FitRange.all.rawValue : FitRange.firstHalf.rawValue
     }
+    _ = try transientRules()
     var solved: [Solved] = []
     for (spec, setting) in plans {
       let problem = try problem(spec, topology: topology, setting: setting)
@@ -186,6 +198,8 @@ struct PlaceCommand: ParsableCommand {
     let load: LoadHistogram
     /// Nil where only a load is known.
     var lab: PlacementLab?
+    /// Nil where ranks are alike.
+    let rankSpeeds: [Double]?
     /// Solves it for these tokens; nil for those that are fitted.
     let solve: (FittedTokens?) throws -> ExpertPlacement
   }
@@ -204,11 +218,11 @@ struct PlaceCommand: ParsableCommand {
         throw InputError("--groups \(groups), accepted are 1 to \(histogram.expertCount)")
       }
       var problem = PlacementProblem(load: histogram, topology: topology, groups: groups)
-      try ranks.read(
+      let rankValues = try ranks.read(
         for: spec, topology: topology, expertCount: histogram.expertCount,
-        layerLists: [histogram.layers]
-      ).complete(&problem)
-      return Problem(load: histogram) { [problem] _ in
+        layerLists: [histogram.layers])
+      rankValues.complete(&problem)
+      return Problem(load: histogram, rankSpeeds: rankValues.rankSpeeds) { [problem] _ in
         try spec.place(problem, modelLayers: histogram.layers)
       }
     }
@@ -229,7 +243,7 @@ struct PlaceCommand: ParsableCommand {
       for: spec, topology: topology, expertCount: setup.model.expertCount,
       layerLists: [Array(setup.model.moeLayers), setup.layers])
     let lab = try lab(setup, files: files, topology: topology, setting: setting)
-    return Problem(load: fitted.load, lab: lab) { other in
+    return Problem(load: fitted.load, lab: lab, rankSpeeds: rankValues.rankSpeeds) { other in
       try setup.place(spec, topology: topology, fitted: other ?? fitted, files: files) {
         rankValues.complete(&$0)
         try lab?.complete(&$0, for: spec)

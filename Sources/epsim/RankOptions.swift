@@ -30,7 +30,7 @@ struct RankOptions: ParsableArguments {
   /// What a problem has beyond tokens and even ranks.
   struct Values {
     fileprivate var slotsPerRank: [Int]?
-    fileprivate var rankSpeeds: [Double]?
+    fileprivate(set) var rankSpeeds: [Double]?
     fileprivate var current: ExpertPlacement?
 
     func complete(_ problem: inout PlacementProblem) {

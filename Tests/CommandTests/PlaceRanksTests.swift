@@ -31,6 +31,8 @@ struct PlaceRanksTests {
     let even = try slots(place("--placement", "lpt", "--json"))
     let uneven = try slots(place("--placement", "lpt", "--rank-speeds", "1,1,0.5,1", "--json"))
     #expect(even != uneven)
+    let text = try place("--placement", "lpt", "--rank-speeds", "1,1,0.5,1")
+    #expect(text.output.contains("by speed: load / speed"), "\(text.output)")
 
     let folder = try TemporaryFolder()
     let path = folder.path("now.json")

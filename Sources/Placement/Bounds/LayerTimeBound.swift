@@ -83,8 +83,8 @@ private struct WindowParts {
     copies = perRow * Double(load.reduce(0, +))
     experts = best.experts(load.filter { $0 > 0 }.map { (rows: Double($0), whole: Double($0)) })
     let offsets = slotsPerRank.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1) }
-    let heavy = LoadBound(loads: load, slotOffsets: offsets)
-    let largest = max(heavy.heaviestReplica, heavy.cardinality)
+    let heavy = LoadBound(loads: load, slotOffsets: offsets, speeds: prices.ranks.map(\.speed))
+    let largest = max(heavy.heaviestReplica, heavy.cardinality) * best.speed
     crowded =
       best.experts([(rows: largest, whole: Double(load.max() ?? 0))]) + perRow * largest
 

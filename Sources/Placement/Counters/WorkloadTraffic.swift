@@ -45,6 +45,32 @@ public struct WorkloadTraffic: Sendable {
   /// - Parameter rankOfPosition: [T] source rank of each token of the step.
   public func counters(step: Int, rankOfPosition: [Int32]) -> TrafficCounters {
     var counters = TrafficCounters(placement: placement, topology: topology)
+    forEachRank(step: step, rankOfPosition: rankOfPosition) { row, rank, slots in
+      counters.add(layerRow: row, sourceRank: rank, slots: slots, topK: source.topK)
+    }
+    return counters
+  }
+
+  /// [rows] the layers of one step, each with the slots of its tokens.
+  ///
+  /// - Parameter rankOfPosition: [T] source rank of each token of the step.
+  public func batches(step: Int, rankOfPosition: [Int32]) throws -> [ServedBatch] {
+    var slotsOfRow = Array(repeating: [[Int32]](), count: placement.layers.count)
+    forEachRank(step: step, rankOfPosition: rankOfPosition) { row, _, slots in
+      slotsOfRow[row].append(Array(slots))
+    }
+    return try zip(placement.layers, slotsOfRow).map { layer, slots in
+      ServedBatch(
+        placement: try placement.selecting(layers: [layer], name: placement.name),
+        topK: source.topK, slots: slots)
+    }
+  }
+
+  /// Hands over the slots [T, K] of each rank's tokens, layer by layer, ranks ascending.
+  private func forEachRank(
+    step: Int, rankOfPosition: [Int32],
+    _ body: (_ row: Int, _ rank: Int, _ slots: UnsafeBufferPointer<Int32>) -> Void
+  ) {
     let workspace = ChoiceWorkspace(placement: placement, nodeCount: topology.nodeCount)
     var counts: [Int32] = []
     var positionsOfRank = Array(repeating: [Int32](), count: topology.rankCount)
@@ -67,12 +93,10 @@ public struct WorkloadTraffic: Sendable {
         }
         slots.withUnsafeMutableBufferPointer { slots in
           tables[row * topology.rankCount + rank].choose(decision, into: slots, workspace)
-          counters.add(
-            layerRow: row, sourceRank: rank, slots: UnsafeBufferPointer(slots), topK: source.topK)
+          body(row, rank, UnsafeBufferPointer(slots))
         }
       }
     }
-    return counters
   }
 
   private func decision(layer: Int, step: Int, _ positions: [Int32]) -> RoutingDecision {

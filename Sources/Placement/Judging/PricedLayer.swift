@@ -35,11 +35,21 @@ public struct PricedLayer: Sendable {
   /// The time of one row of counters.
   /// - Precondition: the counters are of these ranks.
   public mutating func time(_ counters: TrafficCounters, layerRow row: Int) -> Seconds {
+    times(counters, layerRow: row, scales: [1])[0]
+  }
+
+  /// The times of so many times the tokens that were counted, in the same proportions.
+  ///
+  /// Ports see bytes only: longer rows stand for more of them.
+  /// - Precondition: the counters are of these ranks.
+  public mutating func times(
+    _ counters: TrafficCounters, layerRow row: Int, scales: [Double]
+  ) -> [Seconds] {
     let traffic = counters.layer(row)
     let leaves = prices.network.leaves?.nodesPerLeaf
     let raw = PortLoads(
       traffic.raw, topology: topology, nodesPerLeaf: leaves, bytesPerCopy: prices.dispatchBytes)
-    let copies =
+    var copies =
       switch prices.dedup {
       case .none: raw
       case .rank:
@@ -54,26 +64,31 @@ public struct PricedLayer: Sendable {
     // Sums return as their copies came, exact results straight to their tokens.
     let results = prices.combine == .preReduced ? copies : raw
     let hops = prices.dedup == .node ? prices.hops : .pipelined
-    var work = LayerWork(rankCount: topology.rankCount)
-    work.overlapFactor = prices.network.overlapFactor
-    work.dispatch = ports.time(of: copies, hops: hops)
-    work.combine = ports.time(
-      of: results.reversed(bytesPerCopy: prices.combineBytes),
-      hops: prices.combine == .exact ? .pipelined : hops)
     let assignments = traffic.raw.rowSums
     let rows = counters.rowsPerSlot(layerRow: row)
-    for rank in 0..<topology.rankCount {
-      let (own, sent) = (prices.ranks[rank], Double(assignments[rank]))
-      let slots = rows[counters.placement.slots(ofRank: rank)]
-      let received = Double(slots.reduce(0, +))
-      work.local[.plan, rank] = own.planTime(assignments: sent)
-      work.local[.pack, rank] = own.copyTime(prices.dispatchBytes * sent)
-      work.local[.group, rank] = own.copyTime(prices.dispatchBytes * received)
-      work.local[.expert, rank] = experts[rank].time(rowsPerExpert: slots.lazy.map(Double.init))
-      work.local[.ungroup, rank] = own.copyTime(prices.combineBytes * received)
-      work.local[.reduce, rank] = own.copyTime(prices.combineBytes * sent)
+    var work = LayerWork(rankCount: topology.rankCount)
+    work.overlapFactor = prices.network.overlapFactor
+    var times: [Seconds] = []
+    for scale in scales {
+      copies.bytesPerCopy = prices.dispatchBytes * scale
+      work.dispatch = ports.time(of: copies, hops: hops)
+      work.combine = ports.time(
+        of: results.reversed(bytesPerCopy: prices.combineBytes * scale),
+        hops: prices.combine == .exact ? .pipelined : hops)
+      for rank in 0..<topology.rankCount {
+        let (own, sent) = (prices.ranks[rank], Double(assignments[rank]) * scale)
+        let slots = rows[counters.placement.slots(ofRank: rank)].lazy.map { Double($0) * scale }
+        let received = slots.reduce(0, +)
+        work.local[.plan, rank] = own.planTime(assignments: sent)
+        work.local[.pack, rank] = own.copyTime(prices.dispatchBytes * sent)
+        work.local[.group, rank] = own.copyTime(prices.dispatchBytes * received)
+        work.local[.expert, rank] = experts[rank].time(rowsPerExpert: slots)
+        work.local[.ungroup, rank] = own.copyTime(prices.combineBytes * received)
+        work.local[.reduce, rank] = own.copyTime(prices.combineBytes * sent)
+      }
+      recursion.begin()
+      times.append(recursion.advance(work))
     }
-    recursion.begin()
-    return recursion.advance(work)
+    return times
   }
 }
