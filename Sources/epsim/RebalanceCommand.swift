@@ -6,17 +6,18 @@ internal import ExpertParallel
 internal import Foundation
 internal import MPI
 internal import MoE
+internal import Placement
 internal import Reporting
 
-/// Steps under one placement, the move, and the same steps under another.
+/// The move from one placement to another, and the same steps under both.
 struct RebalanceCommand: DistributedCommand {
   static let configuration = CommandConfiguration(
     commandName: "rebalance",
     abstract: "Move experts between ranks and say whether it pays.",
     discussion: """
-      Runs steps under --from, moves the experts' weights over MPI to where --to wants them, and
-      runs the same steps with the weights that were moved. Every layer has weights of its own.
-      Says what moved, how long it took, what a step saves, and after how many steps it pays.
+      Warms up under --from, moves the experts' weights over MPI to where --to wants them, and
+      runs steps of both, interleaved, with the weights that were moved. Every layer has weights of
+      its own. Says what moved, how long it took, what a step saves, and after how many steps it pays.
 
       Examples:
         scripts/launch -n 2 -- .build/release/epsim rebalance --from contiguous \\
@@ -55,6 +56,13 @@ struct RebalanceCommand: DistributedCommand {
   @Option(help: "Which copy of a replicated expert serves a token, before and after.")
   var replicaChoice = "expert-rr"
 
+  @Option(
+    help: """
+      Which ranks may take each other's experts in the new placement, so that fewer move: none, \
+      those of a node, all. Default: node; none of a file and of strategies that look at who sends.
+      """)
+  var relabel: String?
+
   @OptionGroup(title: "Model and workload") var workload: WorkloadOptions
   @OptionGroup(title: "Routing and capacity") var routing: RoutingOptions
   @OptionGroup(title: "Exchange, compute and timing") var execution: ExecutionOptions
@@ -78,6 +86,7 @@ struct RebalanceCommand: DistributedCommand {
         try RebalancePolicy(parsing: String($0))
       }
     }
+    let relabelling = try relabel.map { try CaseSpec.value(Relabelling.self, $0, "relabel") }
     let lostShard = try loseShard.map { try LostShard(parsing: $0) }
     if policy != nil || loseShard != nil, run.check {
       throw InputError("--check is of steps under one placement, it does not go with --policy")
@@ -102,12 +111,13 @@ struct RebalanceCommand: DistributedCommand {
     if policy != nil || loseShard != nil {
       guard
         let record = try session.course(
-          policies ?? [RebalancePolicy(parsing: "never")], lostShard: lostShard, on: comm)
+          policies ?? [RebalancePolicy(parsing: "never")], lostShard: lostShard,
+          relabelling: relabelling, on: comm)
       else { return }
       try print(run.json ? RecordCoding.text(record) : CourseReport(record).text)
       return
     }
-    guard let record = try session.rebalance(on: comm) else { return }
+    guard let record = try session.rebalance(relabelling, on: comm) else { return }
     try print(run.json ? RecordCoding.text(record) : RebalanceReport(record).text)
   }
 }

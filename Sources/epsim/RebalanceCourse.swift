@@ -19,7 +19,8 @@ extension RunSession {
   /// made by. Collective.
   /// - Returns: the record on rank 0; nil on the others.
   func course(
-    _ policies: [RebalancePolicy], lostShard: LostShard?, on comm: borrowing Communicator
+    _ policies: [RebalancePolicy], lostShard: LostShard?, relabelling: Relabelling?,
+    on comm: borrowing Communicator
   ) throws -> CourseRecord? {
     try requireOneInstructionSet()
     let target = cases[1].placement
@@ -55,7 +56,8 @@ extension RunSession {
       let progress = ProgressLine(isShown: comm.rank == 0)
       defer { progress.finish() }
       let course = try OnlineRun(
-        configuration, policy: policy, lostShard: lostShard, heartbeat: heartbeat
+        configuration, policy: policy, lostShard: lostShard,
+        relabelling: relabelling ?? target.usualRelabelling, heartbeat: heartbeat
       ).run(
         on: comm, context: context,
         place: { load in

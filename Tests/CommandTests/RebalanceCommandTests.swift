@@ -33,6 +33,10 @@ struct RebalanceCommandTests {
     #expect((record["layers"] as? [Any])?.count == 2)
     #expect(try #require(record["moved_experts"] as? Int) > 0)
     #expect(try #require(record["bytes"] as? Int) > 0)
+    // A file is taken as it is written.
+    let relabelling = try #require(record["relabelling"] as? [String: Any])
+    #expect(relabelling["rule"] as? String == "none")
+    #expect(relabelling["moved_as_numbered"] as? Int == record["moved_experts"] as? Int)
     #expect(record["verdict"] is String)
     for file in ["record.json", "rebalance.json"] {
       #expect(FileManager.default.fileExists(atPath: folder.path("out/\(file)")))
@@ -45,6 +49,20 @@ struct RebalanceCommandTests {
     #expect(nothing.exitCode == 0, "\(nothing.error)")
     #expect(nothing.output.contains("Nothing moves"))
     #expect(nothing.output.split(separator: "\n").allSatisfy { $0.count <= 100 })
+  }
+
+  @Test("ranks of a node change places, and what is said to move is what moves")
+  func relabelling() throws {
+    let outcome = try Tool.launch(
+      3, "rebalance", "--from", "random:2", "--to", "lpt", "--workload", "zipf:1.2", "--layers",
+      "2", "--tokens", "48", "--steps", "2", "--output", "-", "--json")
+    #expect(outcome.exitCode == 0, "\(outcome.error)")
+    let record = try #require(try Tool.json(outcome) as? [String: Any])
+    let relabelling = try #require(record["relabelling"] as? [String: Any])
+    let moved = try #require(relabelling["moved_relabelled"] as? Int)
+    #expect(relabelling["rule"] as? String == "node")
+    #expect(record["moved_experts"] as? Int == moved)
+    #expect(moved < (try #require(relabelling["moved_as_numbered"] as? Int)))
   }
 
   @Test("policies and a lost shard change no output, and their course is written down")
@@ -79,6 +97,7 @@ struct RebalanceCommandTests {
       (["rebalance", "--to", "lpt,eplb"], "one placement"),
       (["rebalance", "--to", "lpt", "--dedup", "none,rank"], "2 cases for each placement"),
       (["rebalance", "--to", "lpt", "--resume"], "--resume is an option of run"),
+      (["rebalance", "--to", "lpt", "--relabel", "some"], "accepted are none, node, all"),
       (["rebalance", "--to", "lpt", "--policy", "often"], "policy \"often\" is unknown"),
       (["rebalance", "--to", "lpt", "--lose-shard", "1"], "RANK@STEP"),
       (

@@ -16,16 +16,18 @@ public struct OnlineRun {
   private let configuration: RunConfiguration
   private let policy: RebalancePolicy
   private let lostShard: LostShard?
+  private let relabelling: Relabelling
   private let heartbeat: Heartbeat
 
   /// - Parameters:
   ///   - configuration: its first case is where experts are at the start; further cases stand for
   ///     what later placements need at most, and are not run.
   ///   - lostShard: a rank of the topology, where one loses its experts.
+  ///   - relabelling: which ranks may change places in a new placement; disturbed ones never do.
   /// - Precondition: weights per layer.
   public init(
     _ configuration: RunConfiguration, policy: RebalancePolicy, lostShard: LostShard? = nil,
-    heartbeat: Heartbeat = Heartbeat()
+    relabelling: Relabelling = .node, heartbeat: Heartbeat = Heartbeat()
   ) {
     precondition(configuration.weightSharing == .perLayer, "experts of all layers are the same")
     var configuration = configuration
@@ -33,6 +35,7 @@ public struct OnlineRun {
     self.configuration = configuration
     self.policy = policy
     self.lostShard = lostShard
+    self.relabelling = relabelling
     self.heartbeat = heartbeat
   }
 
@@ -110,6 +113,11 @@ public struct OnlineRun {
     place: (LoadHistogram) throws -> ExpertPlacement
   ) throws -> (change: Change?, isRefused: Bool) {
     let load = state.load(lastSteps: policy.window)
+    func target() throws -> ExpertPlacement {
+      relabelling.apply(
+        to: try place(load), keeping: state.placement, topology: configuration.topology,
+        fixedRanks: configuration.cases[0].disturbance.ranks)
+    }
     if let lost = lostShard {
       if step == lost.step {
         let target = try comm.agree { try state.placement.losing(rank: lost.rank) }
@@ -119,7 +127,7 @@ public struct OnlineRun {
         return (change, false)
       }
       if step == lost.step + policy.window {
-        return (Change(cause: .restore, target: try comm.agree { try place(load) }), false)
+        return (Change(cause: .restore, target: try comm.agree { try target() }), false)
       }
       // While a rank is without experts the policy waits.
       if step > lost.step, step < lost.step + policy.window { return (nil, false) }
@@ -128,7 +136,7 @@ public struct OnlineRun {
       policy.asks(beforeStep: step, maxOverMean: state.maxOverMean(lastSteps: policy.window))
     else { return (nil, false) }
     let (target, isAccepted) = try comm.agree {
-      let target = try place(load)
+      let target = try target()
       return (target, try policy.accepts(target, insteadOf: state.placement, load: load))
     }
     return isAccepted ? (Change(cause: .policy, target: target), false) : (nil, true)
