@@ -35,7 +35,7 @@ public struct CourseReport {
     ])
     for policy in record.policies {
       table.add([
-        TextTable.wrapped(Self.words(policy.policy)), unit.text(policy.medianStepUs),
+        Self.words(policy.policy), unit.text(policy.medianStepUs),
         Quantity.fixed(policy.maxOverMean, 3), "\(policy.moves)", "\(policy.refused)",
         "\(policy.movedExperts)", Quantity.bytes(Double(policy.bytes)),
         total.text(policy.moveTimeUs), total.text(policy.totalUs),
@@ -45,9 +45,9 @@ public struct CourseReport {
     return table.text
   }
 
-  /// A policy in words, so that a table can break it.
-  private static func words(_ policy: String) -> String {
-    policy.split(separator: ":").joined(separator: " ")
+  /// A policy in words, in lines that leave a table its width.
+  static func words(_ policy: String) -> String {
+    TextTable.wrapped(policy.split(separator: ":").joined(separator: " "))
   }
 
   /// Steps in lines, a bar for the load above the mean.

@@ -75,17 +75,10 @@ struct RebalanceCommand: DistributedCommand {
     guard from != to else {
       throw InputError("--from and --to are both \(from), there is nothing to move")
     }
-    for (option, isGiven) in [
-      ("--resume", run.resume), ("--add-launch", run.addLaunch), ("--losses", run.losses),
-      ("--timeline", run.timeline != nil),
-    ] where isGiven {
+    if let option = run.optionOfKeptSteps {
       throw InputError("\(option) is an option of run and compare, rebalance does not take it")
     }
-    let policies = try policy.map { text in
-      try text.split(separator: ",", omittingEmptySubsequences: false).map {
-        try RebalancePolicy(parsing: String($0))
-      }
-    }
+    let policies = try policy.map { try RebalancePolicy.list($0) }
     let relabelling = try relabel.map { try CaseSpec.value(Relabelling.self, $0, "relabel") }
     let lostShard = try loseShard.map { try LostShard(parsing: $0) }
     if policy != nil || loseShard != nil, run.check {
@@ -114,10 +107,30 @@ struct RebalanceCommand: DistributedCommand {
           policies ?? [RebalancePolicy(parsing: "never")], lostShard: lostShard,
           relabelling: relabelling, on: comm)
       else { return }
+      try session.write(record, as: RunSession.courseFileName)
       try print(run.json ? RecordCoding.text(record) : CourseReport(record).text)
       return
     }
     guard let record = try session.rebalance(relabelling, on: comm) else { return }
     try print(run.json ? RecordCoding.text(record) : RebalanceReport(record).text)
+  }
+}
+
+extension RunOptions {
+  /// A given option that needs the samples of single cases, which steps between moves do not keep.
+  var optionOfKeptSteps: String? {
+    [
+      ("--resume", resume), ("--add-launch", addLaunch), ("--losses", losses),
+      ("--timeline", timeline != nil),
+    ].first { $0.1 }?.0
+  }
+}
+
+extension RebalancePolicy {
+  /// The policies of a comma list.
+  static func list(_ text: String) throws -> [RebalancePolicy] {
+    try text.split(separator: ",", omittingEmptySubsequences: false).map {
+      try RebalancePolicy(parsing: String($0.drop { $0 == " " }))
+    }
   }
 }

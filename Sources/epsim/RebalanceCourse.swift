@@ -15,19 +15,24 @@ extension RunSession {
   /// Name of the file of a course.
   static let courseFileName = "course.json"
 
-  /// Runs the session's first placement under every policy; the second is what later placements are
+  /// Runs the session's first placement under every policy; another is what later placements are
   /// made by. Collective.
+  ///
+  /// - Parameters:
+  ///   - index: the case that later placements are made by.
+  ///   - relabelling: which ranks may change places; nil for what the strategy allows.
   /// - Returns: the record on rank 0; nil on the others.
   func course(
-    _ policies: [RebalancePolicy], lostShard: LostShard?, relabelling: Relabelling?,
+    toCase index: Int = 1, _ policies: [RebalancePolicy], lostShard: LostShard?,
+    relabelling: Relabelling?,
     on comm: borrowing Communicator
   ) throws -> CourseRecord? {
     try requireOneInstructionSet()
-    let target = cases[1].placement
+    let target = cases[index].placement
     guard target.filePath == nil, target.fitting <= .load else {
       throw InputError(
-        "--to \(target) with --policy or --lose-shard, accepted are strategies that look at no more "
-          + "than a load")
+        "placement \(target): experts that move while steps go on need a strategy that looks at no "
+          + "more than a load")
     }
     let ranks = machine.topology.rankCount
     if let lostShard, lostShard.rank >= ranks || ranks < 2 {
@@ -41,6 +46,7 @@ extension RunSession {
           + "\(configuration.measuredSteps - 1)")
     }
     var configuration = configuration
+    configuration.cases = [configuration.cases[0], configuration.cases[index]]
     if let lostShard {
       // What the others hold meanwhile, for the memory that is needed.
       for runCase in configuration.cases {
@@ -67,20 +73,16 @@ extension RunSession {
       if let course { courses.append(course) }
     }
     guard comm.rank == 0 else { return nil }
-    return try record(courses, policies)
+    return try record(courses, policies, toCase: index)
   }
 
   private func record(
-    _ courses: [OnlineCourse], _ policies: [RebalancePolicy]
+    _ courses: [OnlineCourse], _ policies: [RebalancePolicy], toCase index: Int
   ) throws -> CourseRecord {
     let digests = courses.map { String($0.digest, radix: 16) }
-    let isExact = !configuration.cases[0].schemes.contains(where: \.isTolerance)
-    if isExact, Set(digests).count > 1 {
-      throw RunFailure(
-        "the policies' output digests differ: \(digests.joined(separator: ", "))")
-    }
-    let record = CourseRecord(
-      from: configuration.cases[0].name, to: configuration.cases[1].name, command: arguments,
+    try requireEqual(digests, of: "policies")
+    return CourseRecord(
+      from: configuration.cases[0].name, to: configuration.cases[index].name, command: arguments,
       functionalOnly: isFunctionalOnly,
       policies: zip(courses, policies).enumerated().map { index, entry in
         CourseRecord.Policy(
@@ -88,8 +90,21 @@ extension RunSession {
           refused: entry.0.refusedCount,
           first: index == 0 ? nil : courses[0].steps.map(Self.recorded))
       }, outputDigest: digests[0])
-    guard options.output != "-" else { return record }
-    let path = options.output + "/" + Self.courseFileName
+  }
+
+  /// Refuses digests that differ although all exchanges add up in one order.
+  func requireEqual(_ digests: [String], of what: String) throws {
+    let isExact = !configuration.cases[0].schemes.contains(where: \.isTolerance)
+    if isExact, Set(digests).count > 1 {
+      throw RunFailure(
+        "the \(what)' output digests differ: \(digests.joined(separator: ", "))")
+    }
+  }
+
+  /// Writes a record into the folder of the output, unless there is none.
+  func write(_ record: some Encodable, as fileName: String) throws {
+    guard options.output != "-" else { return }
+    let path = options.output + "/" + fileName
     do {
       try FileManager.default.createDirectory(
         atPath: options.output, withIntermediateDirectories: true)
@@ -98,7 +113,6 @@ extension RunSession {
     }
     try OutputFile.write([UInt8](RecordCoding.json(record)), toPath: path)
     if !options.json { Console.note("course: \(path)") }
-    return record
   }
 
   private static func recorded(_ step: OnlineCourse.Step) -> CourseRecord.Step {

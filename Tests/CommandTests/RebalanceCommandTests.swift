@@ -90,6 +90,28 @@ struct RebalanceCommandTests {
     }
   }
 
+  @Test("compare sets strategies and policies side by side, from one start on the same tokens")
+  func courses() throws {
+    let outcome = try Tool.launch(
+      2, "compare", "--placement", "contiguous,lpt,eplb+4", "--workload", "rotating:0.5:every=4",
+      "--layers", "1", "--tokens", "48", "--steps", "9", "--output", "-", "--json", "--rebalance",
+      "never,interval:4:window=4:gain=0")
+    #expect(outcome.exitCode == 0, "\(outcome.error)")
+    let record = try #require(try Tool.json(outcome) as? [String: Any])
+    #expect(record["schema"] as? String == "epsim-courses/1")
+    let courses = try #require(record["courses"] as? [[String: Any]])
+    #expect(courses.map { $0["to"] as? String } == ["lpt", "eplb+4"])
+    #expect(Set(courses.map { $0["output_digest"] as? String }).count == 1)
+    let starts = try courses.map { course in
+      let policies = try #require(course["policies"] as? [[String: Any]])
+      #expect(policies.map { $0["moves"] as? Int }.first == 0)
+      #expect(try #require(policies[1]["moves"] as? Int) > 0)
+      let steps = try #require(policies[0]["steps"] as? [[String: Any]])
+      return steps.map { $0["max_over_mean"] as? Double }
+    }
+    #expect(starts[0] == starts[1] && starts[0].count == 9)
+  }
+
   @Test(
     "impossible wishes are refused",
     arguments: [
@@ -103,6 +125,21 @@ struct RebalanceCommandTests {
       (
         ["rebalance", "--to", "lpt", "--workload", "zipf:1", "--lose-shard", "0@1"],
         "of at least 2"
+      ),
+      (["compare", "--rebalance", "never"], "needs two placements or more"),
+      (
+        [
+          "compare", "--placement", "contiguous,lpt", "--dedup", "none,rank", "--rebalance",
+          "never",
+        ],
+        "here are 4 cases"
+      ),
+      (
+        ["compare", "--placement", "contiguous,lpt", "--rebalance", "often"], "\"often\" is unknown"
+      ),
+      (
+        ["compare", "--placement", "contiguous,lpt", "--rebalance", "never", "--resume"],
+        "--rebalance does not take it"
       ),
       (["rebalance", "--to", "best"], "placement \"best\" is unknown"),
       (["place", "--ranks", "2", "--write", "x.txt"], "accepted are files that end in"),
