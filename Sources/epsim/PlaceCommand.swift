@@ -29,6 +29,9 @@ struct PlaceCommand: ParsableCommand {
         epsim place --model deepseek-v2-lite --placement eplb+16:hierarchical --groups 8 \\
           --workload examples/traces/deepseek-v2-lite-law.safetensors --fit all \\
           --ranks 16 --nodes 2 --write plan.json
+      How many experts move when a rank loses its experts, leaves, or comes:
+        epsim place --model deepseek-v2-lite --placement contiguous,lpt,consistent-hash \
+          --workload examples/traces/deepseek-v2-lite-law.safetensors --ranks 8 --rank-change -1,+1
       """)
 
   @OptionGroup(title: "Model and workload") var workload: WorkloadOptions
@@ -71,6 +74,15 @@ struct PlaceCommand: ParsableCommand {
 
   @Flag(help: "Fit to windows of the whole workload in turn, and let the fits grow old.")
   var drift = false
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      """
+      Say instead how many experts move when a rank loses its experts, and when so many ranks leave \
+      or come.
+      """, valueName: "-n,+n"))
+  var rankChange: String?
 
   @Option(
     parsing: .unconditional,
@@ -117,6 +129,12 @@ struct PlaceCommand: ParsableCommand {
         ? FitRange.all.rawValue : FitRange.firstHalf.rawValue
     }
     let setting = try setting()
+    if let rankChange {
+      try reportRankChanges(rankChange, specs, topology: topology) {
+        try problem($0, topology: $1, setting: setting)
+      }
+      return
+    }
     var solved: [Solved] = []
     for spec in specs {
       let problem = try problem(spec, topology: topology, setting: setting)
