@@ -122,8 +122,11 @@ public struct CourseReport {
         : "\(policy.policy): do not rebalance so, \(steps), but moving took more than that saved."
     }
     let remark =
-      "Every policy computes the same output to the last bit. They ran one after the other on the "
-      + "same tokens: a difference holds the machine's own changes too."
+      "Every policy computes the same output to the last bit. "
+      + (record.interleaved
+        ? "Each step ran under all of them, in shuffled order on the same tokens."
+        : "Memory holds one at a time, so they ran one after the other on the same tokens: a "
+          + "difference holds the machine's own changes too.")
     return (sentences + [remark]).map { Paragraph($0, indent: 2).text }.joined(separator: "\n")
   }
 }

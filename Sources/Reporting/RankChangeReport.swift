@@ -46,7 +46,8 @@ public struct RankChangeReport {
       "moved: experts that ranks must get, over all layers; least: what any placement with as many "
         + "experts on each rank moves. No copy left: experts of the rank that loses them or leaves "
         + "that stand nowhere else; made anew where it can no longer send them. load: afterwards, "
-        + "shared evenly by replicas, on the load that was fitted. The rank lost is the worst, ranks that leave are the last.",
+        + "shared evenly by replicas, on the load that was fitted. The rank lost is the worst, "
+        + "ranks that leave are the last.",
       indent: 0
     ).text
   }

@@ -36,14 +36,9 @@ extension CompareCommand {
     let session = try RunSession(
       workload: workload, cases: cases, exchangeTable: execution.exchangeTable, run: options,
       arguments: arguments, on: comm)
-    var courses: [CourseRecord] = []
-    for index in cases.indices.dropFirst() {
-      let course = try session.course(
-        toCase: index, policies, lostShard: nil, relabelling: nil, on: comm)
-      if let course { courses.append(course) }
-    }
-    guard comm.rank == 0 else { return }
-    try session.requireEqual(courses.map(\.outputDigest), of: "placements")
+    guard
+      let courses = try session.courses(policies, lostShard: nil, relabelling: nil, on: comm)
+    else { return }
     let record = CourseComparison(courses)
     try session.write(record, as: "courses.json")
     try print(run.json ? RecordCoding.text(record) : CourseComparisonReport(record).text)

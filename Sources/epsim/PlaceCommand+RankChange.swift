@@ -61,8 +61,8 @@ extension PlaceCommand {
     let changes = try text.split(separator: ",", omittingEmptySubsequences: false).map { part in
       guard let count = Int(part), count != 0, (1 - ranks...65_536 - ranks).contains(count) else {
         throw InputError(
-          "--rank-change \(InputError.excerpt(text)): \"\(InputError.excerpt(part))\", accepted are "
-            + "numbers of ranks that leave or come, such as -1,+1, which leave 1 to 65536 of "
+          "--rank-change \(InputError.excerpt(text)): \"\(InputError.excerpt(part))\", accepted "
+            + "are numbers of ranks that leave or come, such as -1,+1, which leave 1 to 65536 of "
             + "\(ranks)")
       }
       return count

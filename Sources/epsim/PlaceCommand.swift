@@ -79,8 +79,8 @@ struct PlaceCommand: ParsableCommand {
     parsing: .unconditional,
     help: ArgumentHelp(
       """
-      Say instead how many experts move when a rank loses its experts, and when so many ranks leave \
-      or come.
+      Say instead how many experts move when a rank loses its experts, and when so many ranks \
+      leave or come.
       """, valueName: "-n,+n"))
   var rankChange: String?
 

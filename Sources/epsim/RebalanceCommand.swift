@@ -17,7 +17,8 @@ struct RebalanceCommand: DistributedCommand {
     discussion: """
       Warms up under --from, moves the experts' weights over MPI to where --to wants them, and
       runs steps of both, interleaved, with the weights that were moved. Every layer has weights of
-      its own. Says what moved, how long it took, what a step saves, and after how many steps it pays.
+      its own. Says what moved, how long it took, what a step saves, and after how many steps it
+      pays.
 
       Examples:
         scripts/launch -n 2 -- .build/release/epsim rebalance --from contiguous \\
@@ -103,9 +104,9 @@ struct RebalanceCommand: DistributedCommand {
     if comm.rank == 0, let remark { Console.note(remark) }
     if policy != nil || loseShard != nil {
       guard
-        let record = try session.course(
+        let record = try session.courses(
           policies ?? [RebalancePolicy(parsing: "never")], lostShard: lostShard,
-          relabelling: relabelling, on: comm)
+          relabelling: relabelling, on: comm)?[0]
       else { return }
       try session.write(record, as: RunSession.courseFileName)
       try print(run.json ? RecordCoding.text(record) : CourseReport(record).text)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// epsim: executes online policies: the same steps once for each.
+// epsim: executes online policies: the same steps under each.
 
 internal import CostModel
 internal import ExpertParallel
@@ -15,89 +15,103 @@ extension RunSession {
   /// Name of the file of a course.
   static let courseFileName = "course.json"
 
-  /// Runs the session's first placement under every policy; another is what later placements are
-  /// made by. Collective.
+  /// Runs the session's first placement under every policy, once for each further placement, whose
+  /// strategy makes the later ones. Collective.
   ///
-  /// - Parameters:
-  ///   - index: the case that later placements are made by.
-  ///   - relabelling: which ranks may change places; nil for what the strategy allows.
-  /// - Returns: the record on rank 0; nil on the others.
-  func course(
-    toCase index: Int = 1, _ policies: [RebalancePolicy], lostShard: LostShard?,
-    relabelling: Relabelling?,
+  /// A policy that moves nothing is run once for all.
+  /// - Parameter relabelling: which ranks may change places; nil for what the strategy allows.
+  /// - Returns: a record for each further placement on rank 0; nil on the others.
+  func courses(
+    _ policies: [RebalancePolicy], lostShard: LostShard?, relabelling: Relabelling?,
     on comm: borrowing Communicator
-  ) throws -> CourseRecord? {
+  ) throws -> [CourseRecord]? {
     try requireOneInstructionSet()
-    let target = cases[index].placement
-    guard target.filePath == nil, target.fitting <= .load else {
-      throw InputError(
-        "placement \(target): experts that move while steps go on need a strategy that looks at no "
-          + "more than a load")
+    var plans: [OnlinePlan] = []
+    // [targets][policies] which plan it is.
+    var planOfCourse: [[Int]] = []
+    for target in cases.dropFirst().map(\.placement) {
+      guard target.filePath == nil, target.fitting <= .load else {
+        throw InputError(
+          "placement \(target): experts that move while steps go on need a strategy that looks at "
+            + "no more than a load")
+      }
+      planOfCourse.append(
+        policies.map { policy in
+          let same = plans.firstIndex { $0.policy == policy }
+          if let same, !policy.moves, lostShard == nil { return same }
+          plans.append(
+            OnlinePlan(policy, relabelling: relabelling ?? target.usualRelabelling) { load in
+              try setup.place(
+                target, topology: machine.topology, fitted: FittedTokens(load: load), files: files)
+            })
+          return plans.count - 1
+        })
     }
+    let configuration = try configuration(losing: lostShard)
+    let heartbeat = Heartbeat()
+    StallAlarm(configuration, rank: comm.rank, limit: options.watchdog).watch(heartbeat)
+    let progress = ProgressLine(isShown: comm.rank == 0)
+    let outcome: OnlineRun.Outcome?
+    do {
+      defer { progress.finish() }
+      outcome = try OnlineRun(
+        configuration, plans: plans, lostShard: lostShard, heartbeat: heartbeat
+      ).run(on: comm, context: context, progress: { progress.show($0) })
+    }
+    guard let outcome else { return nil }
+    let digests = outcome.courses.map { String($0.digest, radix: 16) }
+    try requireEqual(digests)
+    return planOfCourse.enumerated().map { target, indices in
+      record(
+        indices.map { outcome.courses[$0] }, policies, toCase: target + 1, digest: digests[0],
+        isInterleaved: outcome.isInterleaved)
+    }
+  }
+
+  /// The configuration with what ranks hold while one has lost its experts, for the memory.
+  private func configuration(losing lostShard: LostShard?) throws -> RunConfiguration {
+    guard let lostShard else { return configuration }
     let ranks = machine.topology.rankCount
-    if let lostShard, lostShard.rank >= ranks || ranks < 2 {
+    guard lostShard.rank < ranks, ranks >= 2 else {
       throw InputError(
-        "--lose-shard \(lostShard.rank)@\(lostShard.step), accepted are ranks 0 to \(ranks - 1) of at "
-          + "least 2")
+        "--lose-shard \(lostShard.rank)@\(lostShard.step), accepted are ranks 0 to \(ranks - 1) of "
+          + "at least 2")
     }
-    if let lostShard, lostShard.step >= configuration.measuredSteps {
+    guard lostShard.step < configuration.measuredSteps else {
       throw InputError(
         "--lose-shard \(lostShard.rank)@\(lostShard.step), accepted are steps 0 to "
           + "\(configuration.measuredSteps - 1)")
     }
     var configuration = configuration
-    configuration.cases = [configuration.cases[0], configuration.cases[index]]
-    if let lostShard {
-      // What the others hold meanwhile, for the memory that is needed.
-      for runCase in configuration.cases {
-        var without = runCase
-        without.placement = try runCase.placement.losing(rank: lostShard.rank)
-        configuration.cases.append(without)
-      }
+    for runCase in configuration.cases {
+      var without = runCase
+      without.placement = try runCase.placement.losing(rank: lostShard.rank)
+      configuration.cases.append(without)
     }
-    var courses: [OnlineCourse] = []
-    for policy in policies {
-      let heartbeat = Heartbeat()
-      StallAlarm(configuration, rank: comm.rank, limit: options.watchdog).watch(heartbeat)
-      let progress = ProgressLine(isShown: comm.rank == 0)
-      defer { progress.finish() }
-      let course = try OnlineRun(
-        configuration, policy: policy, lostShard: lostShard,
-        relabelling: relabelling ?? target.usualRelabelling, heartbeat: heartbeat
-      ).run(
-        on: comm, context: context,
-        place: { load in
-          try setup.place(
-            target, topology: machine.topology, fitted: FittedTokens(load: load), files: files)
-        }, progress: { progress.show($0) })
-      if let course { courses.append(course) }
-    }
-    guard comm.rank == 0 else { return nil }
-    return try record(courses, policies, toCase: index)
+    return configuration
   }
 
   private func record(
-    _ courses: [OnlineCourse], _ policies: [RebalancePolicy], toCase index: Int
-  ) throws -> CourseRecord {
-    let digests = courses.map { String($0.digest, radix: 16) }
-    try requireEqual(digests, of: "policies")
-    return CourseRecord(
+    _ courses: [OnlineCourse], _ policies: [RebalancePolicy], toCase index: Int, digest: String,
+    isInterleaved: Bool
+  ) -> CourseRecord {
+    CourseRecord(
       from: configuration.cases[0].name, to: configuration.cases[index].name, command: arguments,
-      functionalOnly: isFunctionalOnly,
+      functionalOnly: isFunctionalOnly, interleaved: isInterleaved,
       policies: zip(courses, policies).enumerated().map { index, entry in
         CourseRecord.Policy(
           policy: entry.1.description, steps: entry.0.steps.map(Self.recorded),
           refused: entry.0.refusedCount,
           first: index == 0 ? nil : courses[0].steps.map(Self.recorded))
-      }, outputDigest: digests[0])
+      }, outputDigest: digest)
   }
 
   /// Refuses digests that differ although all exchanges add up in one order.
-  func requireEqual(_ digests: [String], of what: String) throws {
+  private func requireEqual(_ digests: [String]) throws {
     let isExact = !configuration.cases[0].schemes.contains(where: \.isTolerance)
     if isExact, Set(digests).count > 1 {
       throw RunFailure(
-        "the \(what)' output digests differ: \(digests.joined(separator: ", "))")
+        "the policies' output digests differ: \(digests.joined(separator: ", "))")
     }
   }
 

@@ -12,8 +12,8 @@ internal import Timing
 ///
 /// Packed weights travel as they lie in memory, from the source's memory into the destination's,
 /// without a copy in between. A rank holds what it held, and of one layer what it gets; what it
-/// loses is freed before the next layer, unless the old placement goes on beside the new one. All ranks need one backend and one instruction set, whose
-/// packed layouts are the same.
+/// loses is freed before the next layer, unless the old placement goes on beside the new one. All
+/// ranks need one backend and one instruction set, whose packed layouts are the same.
 final class ExpertMigration {
   private let configuration: RunConfiguration
   private let shard: ExpertShard

@@ -7,8 +7,8 @@ internal import MoE
 internal import Placement
 public import Timing
 
-/// Runs the first case of a configuration through its warm-up, moves its experts to where the second
-/// wants them, and measures both, the second with what has moved.
+/// Runs the first case of a configuration through its warm-up, moves its experts to where the
+/// second wants them, and measures both, the second with what has moved.
 ///
 /// Ranks keep the first placement's weights, so that every step runs under both placements, in
 /// shuffled order on the same tokens: what changes on the machine meanwhile meets both.
