@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// epsim: strategies to move to, each under the same policies.
+// epsim: courses of several placements, side by side.
 
-/// What `epsim compare --rebalance` measured, schema `epsim-courses/1`.
+/// What `epsim compare` measured with `--rebalance` or `--lose-shard`, schema `epsim-courses/1`.
 public struct CourseComparison: Encodable, Sendable {
   public let schema = "epsim-courses/1"
-  /// In the order of the placements, all from the same first one and on the same tokens.
+  /// In the order of the placements, on the same tokens: all from the first one with `--rebalance`,
+  /// each from its own with `--lose-shard`.
   public let courses: [CourseRecord]
 
   /// - Precondition: there is a course.

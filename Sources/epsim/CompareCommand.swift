@@ -46,6 +46,9 @@ struct CompareCommand: DistributedCommand {
         scripts/launch -n 4 -- .build/release/epsim compare --workload \
           rotating:0.5:every=32 --placement contiguous,lpt,eplb+8 --steps 128 \
           --rebalance never,interval:16
+      What a rank that loses its experts costs under each placement:
+        scripts/launch -n 4 -- .build/release/epsim compare --workload zipf:1 \
+          --placement contiguous,eplb+32,hot-tier:8 --steps 48 --lose-shard 1@16
       """)
 
   @OptionGroup(title: "Model and workload") var workload: WorkloadOptions
@@ -68,11 +71,17 @@ struct CompareCommand: DistributedCommand {
       """)
   var rebalance: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Under every placement a rank loses its experts before a step; see 'epsim rebalance'.",
+      valueName: "rank@step"))
+  var loseShard: String?
+
   func run(arguments: [String], on comm: borrowing Communicator) throws {
     let ranks = try Self.rankCounts(computedRanks)
     let (cases, remark) = try CaseSpec.all(cases, routing, execution)
-    if let rebalance {
-      try compareCourses(rebalance, cases, arguments: arguments, on: comm)
+    if rebalance != nil || loseShard != nil {
+      try compareCourses(cases, arguments: arguments, on: comm)
       return
     }
     let session = try RunSession(

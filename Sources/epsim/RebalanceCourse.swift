@@ -25,28 +25,51 @@ extension RunSession {
     _ policies: [RebalancePolicy], lostShard: LostShard?, relabelling: Relabelling?,
     on comm: borrowing Communicator
   ) throws -> [CourseRecord]? {
-    try requireOneInstructionSet()
     var plans: [OnlinePlan] = []
     // [targets][policies] which plan it is.
     var planOfCourse: [[Int]] = []
     for target in cases.dropFirst().map(\.placement) {
-      guard target.filePath == nil, target.fitting <= .load else {
-        throw InputError(
-          "placement \(target): experts that move while steps go on need a strategy that looks at "
-            + "no more than a load")
-      }
       planOfCourse.append(
-        policies.map { policy in
+        try policies.map { policy in
           let same = plans.firstIndex { $0.policy == policy }
           if let same, !policy.moves, lostShard == nil { return same }
-          plans.append(
-            OnlinePlan(policy, relabelling: relabelling ?? target.usualRelabelling) { load in
-              try setup.place(
-                target, topology: machine.topology, fitted: FittedTokens(load: load), files: files)
-            })
+          plans.append(try plan(policy, to: target, relabelling: relabelling))
           return plans.count - 1
         })
     }
+    guard let outcome = try run(plans, lostShard: lostShard, on: comm) else { return nil }
+    return planOfCourse.enumerated().map { target, indices in
+      record(
+        indices.map { outcome.courses[$0] }, policies, toCase: target + 1, digest: outcome.digest,
+        isInterleaved: outcome.isInterleaved)
+    }
+  }
+
+  /// A plan whose later placements a strategy makes from loads.
+  func plan(
+    _ policy: RebalancePolicy, to target: PlacementSpec, relabelling: Relabelling?,
+    start: ExpertPlacement? = nil
+  ) throws -> OnlinePlan {
+    guard target.filePath == nil, target.fitting <= .load else {
+      throw InputError(
+        "placement \(target): experts that move while steps go on need a strategy that looks at no "
+          + "more than a load")
+    }
+    return OnlinePlan(
+      policy, relabelling: relabelling ?? target.usualRelabelling, start: start
+    ) { load in
+      try setup.place(
+        target, topology: machine.topology, fitted: FittedTokens(load: load), files: files)
+    }
+  }
+
+  /// Runs the plans. Collective.
+  /// - Returns: on rank 0 what was measured, and the digest that all courses have; nil on the
+  ///   others.
+  func run(
+    _ plans: [OnlinePlan], lostShard: LostShard?, on comm: borrowing Communicator
+  ) throws -> (courses: [OnlineCourse], isInterleaved: Bool, digest: String)? {
+    try requireOneInstructionSet()
     let configuration = try configuration(losing: lostShard)
     let heartbeat = Heartbeat()
     StallAlarm(configuration, rank: comm.rank, limit: options.watchdog).watch(heartbeat)
@@ -61,11 +84,7 @@ extension RunSession {
     guard let outcome else { return nil }
     let digests = outcome.courses.map { String($0.digest, radix: 16) }
     try requireEqual(digests)
-    return planOfCourse.enumerated().map { target, indices in
-      record(
-        indices.map { outcome.courses[$0] }, policies, toCase: target + 1, digest: digests[0],
-        isInterleaved: outcome.isInterleaved)
-    }
+    return (outcome.courses, outcome.isInterleaved, digests[0])
   }
 
   /// The configuration with what ranks hold while one has lost its experts, for the memory.
@@ -91,12 +110,14 @@ extension RunSession {
     return configuration
   }
 
-  private func record(
-    _ courses: [OnlineCourse], _ policies: [RebalancePolicy], toCase index: Int, digest: String,
-    isInterleaved: Bool
+  /// Courses from one placement to another, a policy each.
+  func record(
+    _ courses: [OnlineCourse], _ policies: [RebalancePolicy], fromCase first: Int = 0,
+    toCase index: Int, digest: String, isInterleaved: Bool
   ) -> CourseRecord {
     CourseRecord(
-      from: configuration.cases[0].name, to: configuration.cases[index].name, command: arguments,
+      from: configuration.cases[first].name, to: configuration.cases[index].name,
+      command: arguments,
       functionalOnly: isFunctionalOnly, interleaved: isInterleaved,
       policies: zip(courses, policies).enumerated().map { index, entry in
         CourseRecord.Policy(

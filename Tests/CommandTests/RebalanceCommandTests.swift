@@ -112,6 +112,34 @@ struct RebalanceCommandTests {
     #expect(starts[0] == starts[1] && starts[0].count == 9)
   }
 
+  @Test("compare sets placements side by side that lose the same rank")
+  func losses() throws {
+    let arguments = [
+      "compare", "--placement", "contiguous,eplb+64", "--workload", "zipf:1", "--layers", "1",
+      "--tokens", "48", "--steps", "12", "--output", "-", "--lose-shard", "1@2",
+    ]
+    let launch = ["-n", "2", "--timeout", "120", "--", Tool.path]
+    let outcome = try Command.run("scripts/launch", launch + arguments + ["--json"])
+    #expect(outcome.exitCode == 0, "\(outcome.error)")
+    let record = try #require(try Tool.json(outcome) as? [String: Any])
+    let courses = try #require(record["courses"] as? [[String: Any]])
+    #expect(courses.map { $0["from"] as? String } == ["contiguous", "eplb+64"])
+    let losses = try courses.map { course in
+      let policies = try #require(course["policies"] as? [[String: Any]])
+      let steps = try #require(policies[0]["steps"] as? [[String: Any]])
+      #expect((steps[10]["move"] as? [String: Any])?["cause"] as? String == "restore")
+      return try #require(steps[2]["move"] as? [String: Any])
+    }
+    #expect(losses.map { $0["lost_experts"] as? Int }.first == 32)
+    #expect(losses[0]["recreated_experts"] as? Int == 32)
+    // Replicas take over.
+    let recreated = try #require(losses[1]["recreated_experts"] as? Int)
+    #expect(recreated < (try #require(losses[1]["lost_experts"] as? Int)))
+    let text = try Command.run("scripts/launch", launch + arguments)
+    #expect(text.output.contains("The output is the same to the last bit"))
+    #expect(text.output.split(separator: "\n").allSatisfy { $0.count <= 100 })
+  }
+
   @Test(
     "impossible wishes are refused",
     arguments: [
@@ -132,7 +160,7 @@ struct RebalanceCommandTests {
           "compare", "--placement", "contiguous,lpt", "--dedup", "none,rank", "--rebalance",
           "never",
         ],
-        "here are 4 cases"
+        "but --placement, here are 4 cases"
       ),
       (
         ["compare", "--placement", "contiguous,lpt", "--rebalance", "often"], "\"often\" is unknown"
@@ -141,6 +169,13 @@ struct RebalanceCommandTests {
         ["compare", "--placement", "contiguous,lpt", "--rebalance", "never", "--resume"],
         "--rebalance does not take it"
       ),
+      (
+        [
+          "compare", "--placement", "contiguous,lpt", "--rebalance", "never", "--lose-shard", "1@1",
+        ],
+        "one of them is accepted"
+      ),
+      (["compare", "--lose-shard", "1@1", "--dedup", "none,rank"], "but --placement"),
       (["rebalance", "--to", "best"], "placement \"best\" is unknown"),
       (["place", "--ranks", "2", "--write", "x.txt"], "accepted are files that end in"),
       (["place", "--ranks", "2", "--write", "x", "--format", "pt"], "--format pt"),

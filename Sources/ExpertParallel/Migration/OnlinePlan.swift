@@ -7,16 +7,19 @@ public import Workloads
 /// What decides over the experts of one course.
 public struct OnlinePlan {
   public let policy: RebalancePolicy
+  /// Where the experts are at the start; nil for where the first case has them.
+  public let start: ExpertPlacement?
   /// Which ranks may change places in a new placement; disturbed ones never do.
   public let relabelling: Relabelling
   /// The placement for a load, the same on every rank.
   public let place: (LoadHistogram) throws -> ExpertPlacement
 
   public init(
-    _ policy: RebalancePolicy, relabelling: Relabelling,
+    _ policy: RebalancePolicy, relabelling: Relabelling, start: ExpertPlacement? = nil,
     place: @escaping (LoadHistogram) throws -> ExpertPlacement
   ) {
     self.policy = policy
+    self.start = start
     self.relabelling = relabelling
     self.place = place
   }

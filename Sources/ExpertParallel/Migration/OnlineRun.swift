@@ -29,8 +29,8 @@ public struct OnlineRun {
   private let heartbeat: Heartbeat
 
   /// - Parameters:
-  ///   - configuration: its first case is where experts are at the start; further cases stand for
-  ///     what later placements need at most, and are not run.
+  ///   - configuration: its first case is what runs, with the experts where a plan starts; further
+  ///     cases stand for what plans need at most, and are not run.
   ///   - lostShard: a rank of the topology, where one loses its experts.
   /// - Precondition: weights per layer, and a plan.
   public init(
@@ -99,9 +99,11 @@ public struct OnlineRun {
       let clocks = try RunClocks(on: comm, heartbeat: heartbeat)
       var courses: [PlannedCourse] = []
       for plan in plans {
+        var own = configuration
+        if let start = plan.start { own.cases[0].placement = start }
         let shard = try comm.agree { try ExpertShard(configuration, context: context) }
         let state = try OnlineState(
-          configuration, bounds: memory.bufferSizes.bounds, buffers: buffers, space: space,
+          own, bounds: memory.bufferSizes.bounds, buffers: buffers, space: space,
           shard: shard, clocks: clocks, heartbeat: heartbeat, on: comm)
         courses.append(PlannedCourse(plan, state, lostShard: lostShard))
       }
