@@ -58,6 +58,25 @@ import Workloads
       RankChange(refilling: 0, of: twice, topology: Topology(ranks: 2)).moved == 2)
   }
 
+  @Test func theWorstLossIsTheWorstOfAll() throws {
+    var draws = RandomDraws(key: 32, number: 0)
+    let topology = Topology(ranks: 5, nodes: 2)
+    for _ in 0..<40 {
+      let slots = (0..<5).map { _ in Int.random(in: 2...5, using: &draws) }
+      let all = (0..<Int32(slots.reduce(0, +))).map { $0 % 9 }.shuffled(using: &draws)
+      let offsets = slots.reduce(into: [0]) { $0.append($0.last! + $1) }
+      let placement = try placement(
+        (0..<5).map { Array(all[offsets[$0]..<offsets[$0 + 1]]) }, experts: 9)
+      let changes = (0..<5).map {
+        RankChange(refilling: $0, of: placement, topology: topology)
+      }
+      let worst = RankChange.worstLoss(of: placement, topology: topology)
+      let most = changes.map { ($0.withoutCopy, $0.moved) }.max { $0 < $1 }!
+      #expect((worst.change.withoutCopy, worst.change.moved) == most)
+      #expect(worst.rank == changes.firstIndex { ($0.withoutCopy, $0.moved) == most })
+    }
+  }
+
   @Test func ranksJoinTheLastNodeAndTheLastOnesLeave() {
     let topology = Topology(ranks: 4, nodes: 2)
     #expect(topology.with(rankCount: 6).nodeOfRank == [0, 0, 1, 1, 1, 1])

@@ -84,13 +84,19 @@ public struct RankChange: Sendable, Equatable {
   public static func worstLoss(
     of placement: ExpertPlacement, topology: Topology
   ) -> (rank: Int, change: RankChange) {
-    let losses = (0..<placement.rankCount).map {
-      (rank: $0, change: RankChange(refilling: $0, of: placement, topology: topology))
+    let ranks = 0..<placement.rankCount
+    var losses = ranks.map { (withoutCopy: 0, held: 0, order: -$0) }
+    for row in placement.layers.indices {
+      let experts = ranks.map { placement.experts(onRank: $0, layerRow: row) }
+      var holders = Array(repeating: 0, count: placement.expertCount)
+      for expert in experts.joined() { holders[expert] += 1 }
+      for rank in ranks {
+        losses[rank].held += experts[rank].count
+        losses[rank].withoutCopy += experts[rank].count { holders[$0] == 1 }
+      }
     }
-    return losses.max {
-      ($0.change.withoutCopy, $0.change.moved, -$0.rank)
-        < ($1.change.withoutCopy, $1.change.moved, -$1.rank)
-    }!
+    let worst = -losses.max { $0 < $1 }!.order
+    return (worst, RankChange(refilling: worst, of: placement, topology: topology))
   }
 }
 
