@@ -44,7 +44,9 @@ final class CaseBlock {
     _ round: RoundSchedule.Round, _ inputs: StepInputs, on comm: borrowing Communicator,
     stepFinished: () -> Void
   ) throws {
-    for position in order(inRound: round.step) {
+    let order = RoundSchedule.shuffled(
+      members.count, round: round.step, seed: configuration.seed)
+    for position in order {
       let (_, runner, collector) = members[position]
       try runner.step(inputs, number: round.step, on: comm)
       heartbeat.enter(.collecting)
@@ -73,13 +75,5 @@ final class CaseBlock {
   /// What the cases measure; outlives the block, whose weights do not.
   var collectors: [(caseIndex: Int, collector: CaseCollector)] {
     members.map { ($0.index, $0.collector) }
-  }
-
-  /// The order of the cases in a round: shuffled, the same on every rank.
-  private func order(inRound round: Int) -> [Int] {
-    let random = CounterRandom(seed: configuration.seed, 0x0_4DE4, UInt64(round))
-    return members.indices.sorted {
-      random.bits(at: UInt64($0)) < random.bits(at: UInt64($1))
-    }
   }
 }

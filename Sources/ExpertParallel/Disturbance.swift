@@ -44,6 +44,9 @@ public struct Disturbance: Sendable, Equatable {
   /// Nothing is added.
   public static let none = Disturbance()
 
+  /// Ranks that are disturbed for themselves and so not like the others.
+  public var ranks: Set<Int> { Set([delay?.rank, slowdown?.rank].compactMap { $0 }) }
+
   /// The factor on the expert time of a rank.
   func expertFactor(rank: Int) -> Double { slowdown?.rank == rank ? slowdown!.factor : 1 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: which rounds a block of cases runs, and what is done in each.
 
+internal import MoE
+
 /// The rounds of one block of cases.
 struct RoundSchedule {
   /// One step of every case of the block.
@@ -43,5 +45,11 @@ struct RoundSchedule {
         anchorsBefore: $0 == measured.lowerBound || $0 == middle)
     }
     self.rounds = rounds
+  }
+
+  /// The order of what takes turns in a round: shuffled, the same on every rank.
+  static func shuffled(_ count: Int, round: Int, seed: UInt64) -> [Int] {
+    let random = CounterRandom(seed: seed, 0x0_4DE4, UInt64(round))
+    return (0..<count).sorted { random.bits(at: UInt64($0)) < random.bits(at: UInt64($1)) }
   }
 }

@@ -41,6 +41,8 @@ public struct RunConfiguration: Sendable {
   /// Whether experts move during the run to where nobody knows yet: ranks are then given room for
   /// everything that may be sent to them.
   public var placementsChange = false
+  /// How often a rank holds weights of its own at a time: once for each course whose experts move.
+  public var shardCount = 1
 
   public init(
     model: ModelShape, layers: [Int], elementType: ElementType,

@@ -158,8 +158,9 @@ struct RunMemory {
         + ReplicaSpace.byteCount(
           $1, topology: configuration.topology, layers: configuration.layers.count)
     }
-    return expertBytes + sharedBytes + routerBytes + scratchBytes + inputBytes + planBytes
-      + routingBytes + balanceBytes + engineBytes
+    let shardBytes =
+      expertBytes + sharedBytes + routerBytes + planBytes + routingBytes + engineBytes
+    return configuration.shardCount * shardBytes + scratchBytes + inputBytes + balanceBytes
       + bufferSizes.totalBytes
   }
 

@@ -90,18 +90,21 @@ public struct CourseRecord: Encodable, Sendable {
   public let command: [String]
   /// Whether times are no measurement: more ranks (times threads) than cores.
   public let functionalOnly: Bool
+  /// Whether each step ran under all policies before the next; else memory held one at a time.
+  public let interleaved: Bool
   public let policies: [Policy]
   /// Sum mod 2^64 of the digests of all steps, the same under every policy.
   public let outputDigest: String
 
   public init(
-    from: String, to: String, command: [String], functionalOnly: Bool, policies: [Policy],
-    outputDigest: String
+    from: String, to: String, command: [String], functionalOnly: Bool, interleaved: Bool,
+    policies: [Policy], outputDigest: String
   ) {
     self.from = from
     self.to = to
     self.command = command
     self.functionalOnly = functionalOnly
+    self.interleaved = interleaved
     self.policies = policies
     self.outputDigest = outputDigest
   }

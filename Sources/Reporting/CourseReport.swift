@@ -35,7 +35,7 @@ public struct CourseReport {
     ])
     for policy in record.policies {
       table.add([
-        TextTable.wrapped(Self.words(policy.policy)), unit.text(policy.medianStepUs),
+        Self.words(policy.policy), unit.text(policy.medianStepUs),
         Quantity.fixed(policy.maxOverMean, 3), "\(policy.moves)", "\(policy.refused)",
         "\(policy.movedExperts)", Quantity.bytes(Double(policy.bytes)),
         total.text(policy.moveTimeUs), total.text(policy.totalUs),
@@ -45,9 +45,9 @@ public struct CourseReport {
     return table.text
   }
 
-  /// A policy in words, so that a table can break it.
-  private static func words(_ policy: String) -> String {
-    policy.split(separator: ":").joined(separator: " ")
+  /// A policy in words, in lines that leave a table its width.
+  static func words(_ policy: String) -> String {
+    TextTable.wrapped(policy.split(separator: ":").joined(separator: " "))
   }
 
   /// Steps in lines, a bar for the load above the mean.
@@ -122,8 +122,11 @@ public struct CourseReport {
         : "\(policy.policy): do not rebalance so, \(steps), but moving took more than that saved."
     }
     let remark =
-      "Every policy computes the same output to the last bit. They ran one after the other on the "
-      + "same tokens: a difference holds the machine's own changes too."
+      "Every policy computes the same output to the last bit. "
+      + (record.interleaved
+        ? "Each step ran under all of them, in shuffled order on the same tokens."
+        : "Memory holds one at a time, so they ran one after the other on the same tokens: a "
+          + "difference holds the machine's own changes too.")
     return (sentences + [remark]).map { Paragraph($0, indent: 2).text }.joined(separator: "\n")
   }
 }

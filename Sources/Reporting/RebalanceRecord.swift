@@ -31,6 +31,22 @@ public struct RebalanceRecord: Encodable, Sendable {
     }
   }
 
+  /// Which ranks changed places before the move.
+  public struct Relabelling: Encodable, Sendable {
+    /// `none`, `node` or `all`.
+    public var rule: String
+    /// Experts that move where every rank gets what the placement says.
+    public var movedAsNumbered: Int
+    /// Experts that move where ranks change places, by `node` where the rule is `none`.
+    public var movedRelabelled: Int
+
+    public init(rule: String, movedAsNumbered: Int, movedRelabelled: Int) {
+      self.rule = rule
+      self.movedAsNumbered = movedAsNumbered
+      self.movedRelabelled = movedRelabelled
+    }
+  }
+
   /// Whether moving pays.
   public enum Verdict: String, Encodable, Sendable {
     /// Steps are faster afterwards: it pays after ``breakEvenSteps``.
@@ -44,6 +60,7 @@ public struct RebalanceRecord: Encodable, Sendable {
   public let schema = "epsim-rebalance/1"
   public let from: String
   public let to: String
+  public let relabelling: Relabelling
   public let layers: [Migration]
   public let movedExperts: Int
   public let bytes: Int
@@ -63,10 +80,13 @@ public struct RebalanceRecord: Encodable, Sendable {
   public let run: RunRecord
 
   /// - Precondition: the run has two cases with equally many steps.
-  public init(_ run: RunRecord, layers: [Migration], digestsEqual: Bool?) {
+  public init(
+    _ run: RunRecord, relabelling: Relabelling, layers: [Migration], digestsEqual: Bool?
+  ) {
     precondition(run.cases.count == 2, "\(run.cases.count) cases")
     (from, to) = (run.cases[0].name, run.cases[1].name)
     self.run = run
+    self.relabelling = relabelling
     self.layers = layers
     self.digestsEqual = digestsEqual
     movedExperts = layers.reduce(0) { $0 + $1.movedExperts }

@@ -10,7 +10,7 @@ public struct RebalanceReport {
   public init(_ record: RebalanceRecord) { self.record = record }
 
   public var text: String {
-    [CompareReport(record.run).text, migrationTable, verdict]
+    [CompareReport(record.run).text, migrationTable, relabelling, verdict]
       .filter { !$0.isEmpty }.joined(separator: "\n\n")
   }
 
@@ -39,6 +39,27 @@ public struct RebalanceReport {
       ])
     }
     return "Moving the experts, layer after layer (time of the last rank):\n\n" + table.text
+  }
+
+  private var relabelling: String {
+    let (rule, asNumbered, relabelled) = (
+      record.relabelling.rule, record.relabelling.movedAsNumbered,
+      record.relabelling.movedRelabelled
+    )
+    guard asNumbered > 0 else { return "" }
+    let text =
+      switch rule {
+      case "none":
+        "Every rank gets what the placement says: \(asNumbered) experts move; with --relabel node "
+          + "it would be \(relabelled)."
+      case "all":
+        "Ranks change places first (--relabel all): \(relabelled) experts move instead of "
+          + "\(asNumbered); traffic between nodes is no longer what the placement meant."
+      default:
+        "Ranks of a node change places first (--relabel node): \(relabelled) experts move instead "
+          + "of \(asNumbered)."
+      }
+    return Paragraph(text, indent: 2).text
   }
 
   private static func rate(_ bytes: Int, _ microseconds: Double) -> String {

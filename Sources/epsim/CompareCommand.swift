@@ -42,6 +42,13 @@ struct CompareCommand: DistributedCommand {
         scripts/launch -n 2 --launches 5 -- .build/release/epsim compare \\
           --output five
         scripts/launch -n 2 -- .build/release/epsim compare --output five --resume
+      Which strategy to move to, and when, on a load that wanders:
+        scripts/launch -n 4 -- .build/release/epsim compare --workload \
+          rotating:0.5:every=32 --placement contiguous,lpt,eplb+8 --steps 128 \
+          --rebalance never,interval:16
+      What a rank that loses its experts costs under each placement:
+        scripts/launch -n 4 -- .build/release/epsim compare --workload zipf:1 \
+          --placement contiguous,eplb+32,hot-tier:8 --steps 48 --lose-shard 1@16
       """)
 
   @OptionGroup(title: "Model and workload") var workload: WorkloadOptions
@@ -57,9 +64,26 @@ struct CompareCommand: DistributedCommand {
       """)
   var computedRanks = "8,16"
 
+  @Option(
+    help: """
+      Run the first placement and let experts move while steps go on, once for each further \
+      placement, whose strategy places them: \(RebalancePolicy.usage). Docs: docs/placement.md.
+      """)
+  var rebalance: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Under every placement a rank loses its experts before a step; see 'epsim rebalance'.",
+      valueName: "rank@step"))
+  var loseShard: String?
+
   func run(arguments: [String], on comm: borrowing Communicator) throws {
     let ranks = try Self.rankCounts(computedRanks)
     let (cases, remark) = try CaseSpec.all(cases, routing, execution)
+    if rebalance != nil || loseShard != nil {
+      try compareCourses(cases, arguments: arguments, on: comm)
+      return
+    }
     let session = try RunSession(
       workload: workload, cases: cases, exchangeTable: execution.exchangeTable, run: run,
       arguments: arguments, on: comm)

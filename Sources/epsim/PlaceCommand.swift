@@ -33,6 +33,9 @@ struct PlaceCommand: ParsableCommand {
       Does it pay that ranks lend each other experts for single batches:
         epsim place --model deepseek-v3 --layers 3 --workload zipf:1.1 --tokens 32768 --ranks 8 \\
           --placement contiguous,eplb+32 --cluster dgx-h100 --per-batch spill,shadow
+      How many experts move when a rank loses its experts, leaves, or comes:
+        epsim place --model deepseek-v2-lite --placement contiguous,lpt,consistent-hash \\
+          --workload examples/traces/deepseek-v2-lite-law.safetensors --ranks 8 --rank-change -1,+1
       """)
 
   @OptionGroup(title: "Model and workload") var workload: WorkloadOptions
@@ -90,6 +93,15 @@ struct PlaceCommand: ParsableCommand {
 
   @Option(
     parsing: .unconditional,
+    help: ArgumentHelp(
+      """
+      Say instead how many experts move when a rank loses its experts, and when so many ranks \
+      leave or come.
+      """, valueName: "-n,+n"))
+  var rankChange: String?
+
+  @Option(
+    parsing: .unconditional,
     help: """
       Tokens of a step over all ranks. Default: 4096 of a generator; of a trace a sixteenth, 4096 at \
       most.
@@ -141,6 +153,12 @@ struct PlaceCommand: ParsableCommand {
         ? FitRange.all.rawValue : FitRange.firstHalf.rawValue
     }
     _ = try transientRules()
+    if let rankChange {
+      try reportRankChanges(rankChange, specs, topology: topology) {
+        try problem($0, topology: $1, setting: settings[0])
+      }
+      return
+    }
     var solved: [Solved] = []
     for (spec, setting) in plans {
       let problem = try problem(spec, topology: topology, setting: setting)

@@ -6,17 +6,19 @@ internal import ExpertParallel
 internal import Foundation
 internal import MPI
 internal import MoE
+internal import Placement
 internal import Reporting
 
-/// Steps under one placement, the move, and the same steps under another.
+/// The move from one placement to another, and the same steps under both.
 struct RebalanceCommand: DistributedCommand {
   static let configuration = CommandConfiguration(
     commandName: "rebalance",
     abstract: "Move experts between ranks and say whether it pays.",
     discussion: """
-      Runs steps under --from, moves the experts' weights over MPI to where --to wants them, and
-      runs the same steps with the weights that were moved. Every layer has weights of its own.
-      Says what moved, how long it took, what a step saves, and after how many steps it pays.
+      Warms up under --from, moves the experts' weights over MPI to where --to wants them, and
+      runs steps of both, interleaved, with the weights that were moved. Every layer has weights of
+      its own. Says what moved, how long it took, what a step saves, and after how many steps it
+      pays.
 
       Examples:
         scripts/launch -n 2 -- .build/release/epsim rebalance --from contiguous \\
@@ -55,6 +57,13 @@ struct RebalanceCommand: DistributedCommand {
   @Option(help: "Which copy of a replicated expert serves a token, before and after.")
   var replicaChoice = "expert-rr"
 
+  @Option(
+    help: """
+      Which ranks may take each other's experts in the new placement, so that fewer move: none, \
+      those of a node, all. Default: node; none of a file and of strategies that look at who sends.
+      """)
+  var relabel: String?
+
   @OptionGroup(title: "Model and workload") var workload: WorkloadOptions
   @OptionGroup(title: "Routing and capacity") var routing: RoutingOptions
   @OptionGroup(title: "Exchange, compute and timing") var execution: ExecutionOptions
@@ -67,17 +76,11 @@ struct RebalanceCommand: DistributedCommand {
     guard from != to else {
       throw InputError("--from and --to are both \(from), there is nothing to move")
     }
-    for (option, isGiven) in [
-      ("--resume", run.resume), ("--add-launch", run.addLaunch), ("--losses", run.losses),
-      ("--timeline", run.timeline != nil),
-    ] where isGiven {
+    if let option = run.optionOfKeptSteps {
       throw InputError("\(option) is an option of run and compare, rebalance does not take it")
     }
-    let policies = try policy.map { text in
-      try text.split(separator: ",", omittingEmptySubsequences: false).map {
-        try RebalancePolicy(parsing: String($0))
-      }
-    }
+    let policies = try policy.map { try RebalancePolicy.list($0) }
+    let relabelling = try relabel.map { try CaseSpec.value(Relabelling.self, $0, "relabel") }
     let lostShard = try loseShard.map { try LostShard(parsing: $0) }
     if policy != nil || loseShard != nil, run.check {
       throw InputError("--check is of steps under one placement, it does not go with --policy")
@@ -101,13 +104,34 @@ struct RebalanceCommand: DistributedCommand {
     if comm.rank == 0, let remark { Console.note(remark) }
     if policy != nil || loseShard != nil {
       guard
-        let record = try session.course(
-          policies ?? [RebalancePolicy(parsing: "never")], lostShard: lostShard, on: comm)
+        let record = try session.courses(
+          policies ?? [RebalancePolicy(parsing: "never")], lostShard: lostShard,
+          relabelling: relabelling, on: comm)?[0]
       else { return }
+      try session.write(record, as: RunSession.courseFileName)
       try print(run.json ? RecordCoding.text(record) : CourseReport(record).text)
       return
     }
-    guard let record = try session.rebalance(on: comm) else { return }
+    guard let record = try session.rebalance(relabelling, on: comm) else { return }
     try print(run.json ? RecordCoding.text(record) : RebalanceReport(record).text)
+  }
+}
+
+extension RunOptions {
+  /// A given option that needs the samples of single cases, which steps between moves do not keep.
+  var optionOfKeptSteps: String? {
+    [
+      ("--resume", resume), ("--add-launch", addLaunch), ("--losses", losses),
+      ("--timeline", timeline != nil),
+    ].first { $0.1 }?.0
+  }
+}
+
+extension RebalancePolicy {
+  /// The policies of a comma list.
+  static func list(_ text: String) throws -> [RebalancePolicy] {
+    try text.split(separator: ",", omittingEmptySubsequences: false).map {
+      try RebalancePolicy(parsing: String($0.drop { $0 == " " }))
+    }
   }
 }

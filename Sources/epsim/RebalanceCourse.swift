@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// epsim: executes online policies: the same steps once for each.
+// epsim: executes online policies: the same steps under each.
 
 internal import CostModel
 internal import ExpertParallel
@@ -15,79 +15,131 @@ extension RunSession {
   /// Name of the file of a course.
   static let courseFileName = "course.json"
 
-  /// Runs the session's first placement under every policy; the second is what later placements are
-  /// made by. Collective.
-  /// - Returns: the record on rank 0; nil on the others.
-  func course(
-    _ policies: [RebalancePolicy], lostShard: LostShard?, on comm: borrowing Communicator
-  ) throws -> CourseRecord? {
-    try requireOneInstructionSet()
-    let target = cases[1].placement
+  /// Runs the session's first placement under every policy, once for each further placement, whose
+  /// strategy makes the later ones. Collective.
+  ///
+  /// A policy that moves nothing is run once for all.
+  /// - Parameter relabelling: which ranks may change places; nil for what the strategy allows.
+  /// - Returns: a record for each further placement on rank 0; nil on the others.
+  func courses(
+    _ policies: [RebalancePolicy], lostShard: LostShard?, relabelling: Relabelling?,
+    on comm: borrowing Communicator
+  ) throws -> [CourseRecord]? {
+    var plans: [OnlinePlan] = []
+    // [targets][policies] which plan it is.
+    var planOfCourse: [[Int]] = []
+    for target in cases.dropFirst().map(\.placement) {
+      planOfCourse.append(
+        try policies.map { policy in
+          let same = plans.firstIndex { $0.policy == policy }
+          if let same, !policy.moves, lostShard == nil { return same }
+          plans.append(try plan(policy, to: target, relabelling: relabelling))
+          return plans.count - 1
+        })
+    }
+    guard let outcome = try run(plans, lostShard: lostShard, on: comm) else { return nil }
+    return planOfCourse.enumerated().map { target, indices in
+      record(
+        indices.map { outcome.courses[$0] }, policies, toCase: target + 1, digest: outcome.digest,
+        isInterleaved: outcome.isInterleaved)
+    }
+  }
+
+  /// A plan whose later placements a strategy makes from loads.
+  func plan(
+    _ policy: RebalancePolicy, to target: PlacementSpec, relabelling: Relabelling?,
+    start: ExpertPlacement? = nil
+  ) throws -> OnlinePlan {
     guard target.filePath == nil, target.fitting <= .load else {
       throw InputError(
-        "--to \(target) with --policy or --lose-shard, accepted are strategies that look at no more "
-          + "than a load")
+        "placement \(target): experts that move while steps go on need a strategy that looks at no "
+          + "more than a load")
     }
+    return OnlinePlan(
+      policy, relabelling: relabelling ?? target.usualRelabelling, start: start
+    ) { load in
+      try setup.place(
+        target, topology: machine.topology, fitted: FittedTokens(load: load), files: files)
+    }
+  }
+
+  /// Runs the plans. Collective.
+  /// - Returns: on rank 0 what was measured, and the digest that all courses have; nil on the
+  ///   others.
+  func run(
+    _ plans: [OnlinePlan], lostShard: LostShard?, on comm: borrowing Communicator
+  ) throws -> (courses: [OnlineCourse], isInterleaved: Bool, digest: String)? {
+    try requireOneInstructionSet()
+    let configuration = try configuration(losing: lostShard)
+    let heartbeat = Heartbeat()
+    StallAlarm(configuration, rank: comm.rank, limit: options.watchdog).watch(heartbeat)
+    let progress = ProgressLine(isShown: comm.rank == 0)
+    let outcome: OnlineRun.Outcome?
+    do {
+      defer { progress.finish() }
+      outcome = try OnlineRun(
+        configuration, plans: plans, lostShard: lostShard, heartbeat: heartbeat
+      ).run(on: comm, context: context, progress: { progress.show($0) })
+    }
+    guard let outcome else { return nil }
+    let digests = outcome.courses.map { String($0.digest, radix: 16) }
+    try requireEqual(digests)
+    return (outcome.courses, outcome.isInterleaved, digests[0])
+  }
+
+  /// The configuration with what ranks hold while one has lost its experts, for the memory.
+  private func configuration(losing lostShard: LostShard?) throws -> RunConfiguration {
+    guard let lostShard else { return configuration }
     let ranks = machine.topology.rankCount
-    if let lostShard, lostShard.rank >= ranks || ranks < 2 {
+    guard lostShard.rank < ranks, ranks >= 2 else {
       throw InputError(
-        "--lose-shard \(lostShard.rank)@\(lostShard.step), accepted are ranks 0 to \(ranks - 1) of at "
-          + "least 2")
+        "--lose-shard \(lostShard.rank)@\(lostShard.step), accepted are ranks 0 to \(ranks - 1) of "
+          + "at least 2")
     }
-    if let lostShard, lostShard.step >= configuration.measuredSteps {
+    guard lostShard.step < configuration.measuredSteps else {
       throw InputError(
         "--lose-shard \(lostShard.rank)@\(lostShard.step), accepted are steps 0 to "
           + "\(configuration.measuredSteps - 1)")
     }
     var configuration = configuration
-    if let lostShard {
-      // What the others hold meanwhile, for the memory that is needed.
-      for runCase in configuration.cases {
-        var without = runCase
-        without.placement = try runCase.placement.losing(rank: lostShard.rank)
-        configuration.cases.append(without)
-      }
+    for runCase in configuration.cases {
+      var without = runCase
+      without.placement = try runCase.placement.losing(rank: lostShard.rank)
+      configuration.cases.append(without)
     }
-    var courses: [OnlineCourse] = []
-    for policy in policies {
-      let heartbeat = Heartbeat()
-      StallAlarm(configuration, rank: comm.rank, limit: options.watchdog).watch(heartbeat)
-      let progress = ProgressLine(isShown: comm.rank == 0)
-      defer { progress.finish() }
-      let course = try OnlineRun(
-        configuration, policy: policy, lostShard: lostShard, heartbeat: heartbeat
-      ).run(
-        on: comm, context: context,
-        place: { load in
-          try setup.place(
-            target, topology: machine.topology, fitted: FittedTokens(load: load), files: files)
-        }, progress: { progress.show($0) })
-      if let course { courses.append(course) }
-    }
-    guard comm.rank == 0 else { return nil }
-    return try record(courses, policies)
+    return configuration
   }
 
-  private func record(
-    _ courses: [OnlineCourse], _ policies: [RebalancePolicy]
-  ) throws -> CourseRecord {
-    let digests = courses.map { String($0.digest, radix: 16) }
-    let isExact = !configuration.cases[0].schemes.contains(where: \.isTolerance)
-    if isExact, Set(digests).count > 1 {
-      throw RunFailure(
-        "the policies' output digests differ: \(digests.joined(separator: ", "))")
-    }
-    let record = CourseRecord(
-      from: configuration.cases[0].name, to: configuration.cases[1].name, command: arguments,
-      functionalOnly: isFunctionalOnly,
+  /// Courses from one placement to another, a policy each.
+  func record(
+    _ courses: [OnlineCourse], _ policies: [RebalancePolicy], fromCase first: Int = 0,
+    toCase index: Int, digest: String, isInterleaved: Bool
+  ) -> CourseRecord {
+    CourseRecord(
+      from: configuration.cases[first].name, to: configuration.cases[index].name,
+      command: arguments,
+      functionalOnly: isFunctionalOnly, interleaved: isInterleaved,
       policies: zip(courses, policies).enumerated().map { index, entry in
         CourseRecord.Policy(
           policy: entry.1.description, steps: entry.0.steps.map(Self.recorded),
           refused: entry.0.refusedCount,
           first: index == 0 ? nil : courses[0].steps.map(Self.recorded))
-      }, outputDigest: digests[0])
-    guard options.output != "-" else { return record }
-    let path = options.output + "/" + Self.courseFileName
+      }, outputDigest: digest)
+  }
+
+  /// Refuses digests that differ although all exchanges add up in one order.
+  private func requireEqual(_ digests: [String]) throws {
+    let isExact = !configuration.cases[0].schemes.contains(where: \.isTolerance)
+    if isExact, Set(digests).count > 1 {
+      throw RunFailure(
+        "the policies' output digests differ: \(digests.joined(separator: ", "))")
+    }
+  }
+
+  /// Writes a record into the folder of the output, unless there is none.
+  func write(_ record: some Encodable, as fileName: String) throws {
+    guard options.output != "-" else { return }
+    let path = options.output + "/" + fileName
     do {
       try FileManager.default.createDirectory(
         atPath: options.output, withIntermediateDirectories: true)
@@ -96,7 +148,6 @@ extension RunSession {
     }
     try OutputFile.write([UInt8](RecordCoding.json(record)), toPath: path)
     if !options.json { Console.note("course: \(path)") }
-    return record
   }
 
   private static func recorded(_ step: OnlineCourse.Step) -> CourseRecord.Step {

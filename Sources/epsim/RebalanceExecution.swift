@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// epsim: executes a rebalance: run, move, run, record.
+// epsim: executes a rebalance: relabel, move, run both, record.
 
 internal import ExpertParallel
 internal import Foundation
 internal import MPI
 internal import MoE
+internal import Placement
 internal import Reporting
 internal import Timing
 internal import Workloads
@@ -13,10 +14,44 @@ extension RunSession {
   /// Name of the file of a rebalance, beside the record of its run.
   static let rebalanceFileName = "rebalance.json"
 
-  /// Runs both placements of the session with the move in between. Collective.
+  /// Moves the experts of the session's first placement to the second and runs both. Collective.
+  ///
+  /// - Parameter wish: which ranks may change places; nil for what the second placement allows.
   /// - Returns: the record on rank 0; nil on the others.
-  func rebalance(on comm: borrowing Communicator) throws -> RebalanceRecord? {
+  func rebalance(
+    _ wish: Relabelling?, on comm: borrowing Communicator
+  ) throws -> RebalanceRecord? {
     try requireOneInstructionSet()
+    let relabelling = wish ?? cases[1].placement.usualRelabelling
+    var session = self
+    session.configuration.cases[1].placement = placement(relabelledBy: relabelling)
+    // What the rule that was not asked for would do is told beside.
+    let other = relabelling == .none ? placement(relabelledBy: .node) : nil
+    return try session.rebalance(
+      RebalanceRecord.Relabelling(
+        rule: relabelling.rawValue,
+        movedAsNumbered: movedExperts(to: configuration.cases[1].placement),
+        movedRelabelled: movedExperts(to: other ?? session.configuration.cases[1].placement)),
+      on: comm)
+  }
+
+  /// The second placement on other ranks; disturbed ranks are not like the others and stay.
+  private func placement(relabelledBy relabelling: Relabelling) -> ExpertPlacement {
+    relabelling.apply(
+      to: configuration.cases[1].placement, keeping: configuration.cases[0].placement,
+      topology: configuration.topology,
+      fixedRanks: configuration.cases.reduce(into: []) { $0.formUnion($1.disturbance.ranks) })
+  }
+
+  private func movedExperts(to placement: ExpertPlacement) -> Int {
+    MigrationPlan(
+      from: configuration.cases[0].placement, to: placement, topology: configuration.topology
+    ).sent
+  }
+
+  private func rebalance(
+    _ relabelling: RebalanceRecord.Relabelling, on comm: borrowing Communicator
+  ) throws -> RebalanceRecord? {
     let heartbeat = Heartbeat()
     StallAlarm(configuration, rank: comm.rank, limit: options.watchdog).watch(heartbeat)
     let checkpoint = RunCheckpoint(self, adding: .first, to: nil)
@@ -38,7 +73,7 @@ extension RunSession {
     }
     let (run, _, path) = try checkpoint.save(outcome.result)
     let record = RebalanceRecord(
-      run,
+      run, relabelling: relabelling,
       layers: outcome.migration.layers.map {
         RebalanceRecord.Migration(
           layer: $0.layer, movedExperts: $0.movedExperts, bytes: $0.bytes,

@@ -15,7 +15,7 @@ internal import Workloads
 /// One execution of a set of cases on all ranks.
 struct RunSession {
   let setup: WorkloadSetup
-  let configuration: RunConfiguration
+  var configuration: RunConfiguration
   let machine: Machine
   let cases: [CaseSpec]
   let context: KernelContext

@@ -184,4 +184,41 @@ struct PlacementLabCommandTests {
       #expect(outcome.exitCode == 2 && outcome.error.contains("needs tokens"), "\(outcome.error)")
     }
   }
+  @Test("ranks that come and go move the fewest experts with consistent hashing")
+  func rankChange() throws {
+    let arguments = [
+      "place", "--model", "tiny", "--layers", "2", "--workload", "zipf:1", "--ranks", "6",
+      "--placement", "contiguous,eplb+6,consistent-hash", "--rank-change", "-1,+1",
+    ]
+    let text = try Command.run(Tool.path, arguments)
+    #expect(text.exitCode == 0, "\(text.error)")
+    #expect(text.output.contains("Fewest experts move with consistent-hash"))
+    #expect(text.output.split(separator: "\n").allSatisfy { $0.count <= 100 })
+    let json = try Command.run(Tool.path, arguments + ["--json"])
+    let record = try #require(try Tool.json(json) as? [String: Any])
+    #expect(record["schema"] as? String == "epsim-rank-change/1")
+    let rows = try #require(record["rows"] as? [[String: Any]])
+    #expect(rows.map { $0["ranks"] as? Int } == [6, 5, 7, 6, 5, 7, 6, 5, 7])
+    for row in rows {
+      let moved = try #require(row["moved_experts"] as? Int)
+      #expect(moved >= (try #require(row["least_experts"] as? Int)))
+      #expect(row["bytes"] is Double && row["max_over_mean"] is Double)
+    }
+  }
+
+  @Test(
+    "changes of ranks that cannot be are refused",
+    arguments: [
+      (["--rank-change", "x"], "accepted are numbers of ranks"),
+      (["--rank-change", "-6"], "which leave 1 to 65536 of 6"),
+      (["--rank-change", "+1,1"], "1 twice"),
+      (["--rank-change", "1", "--slots-per-rank", "1,1,1,1,1,1"], "of one number of ranks"),
+      (["--rank-change", "1", "--placement", "plan.json"], "for the ranks that it was made for"),
+    ])
+  func rankChangeRefusals(arguments: [String], words: String) throws {
+    let outcome = try Command.run(
+      Tool.path, ["place", "--workload", "zipf:1", "--ranks", "6"] + arguments)
+    #expect(outcome.exitCode == 2 && outcome.error.contains(words), "\(outcome.error)")
+    #expect(outcome.output.isEmpty)
+  }
 }

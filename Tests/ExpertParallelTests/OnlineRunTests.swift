@@ -82,8 +82,9 @@ struct OnlineRunTests {
   }
 
   private func run(
-    _ scenario: Scenario, _ policy: String, lost: LostShard? = nil
-  ) throws -> OnlineCourse? {
+    _ scenario: Scenario, _ policies: [String], lost: LostShard? = nil,
+    relabelling: Relabelling = .node
+  ) throws -> OnlineRun.Outcome? {
     let world = SharedMPI.world
     var configuration = try scenario.configuration(ranks: world.size)
     if let lost {
@@ -94,14 +95,22 @@ struct OnlineRunTests {
       }
     }
     let topology = configuration.topology
+    let target = try PlacementSpec(parsing: scenario.placements[1])
     return try OnlineRun(
-      configuration, policy: RebalancePolicy(parsing: policy), lostShard: lost
-    ).run(
-      on: world, context: sharedKernels.get(),
-      place: { load in
-        try PlacementSpec(parsing: scenario.placements[1]).place(
-          load: load, topology: topology, groups: 1, modelLayers: [])
-      })
+      configuration,
+      plans: policies.map { policy in
+        OnlinePlan(try RebalancePolicy(parsing: policy), relabelling: relabelling) { load in
+          try target.place(load: load, topology: topology, groups: 1, modelLayers: [])
+        }
+      }, lostShard: lost
+    ).run(on: world, context: sharedKernels.get())
+  }
+
+  private func run(
+    _ scenario: Scenario, _ policy: String, lost: LostShard? = nil,
+    relabelling: Relabelling = .node
+  ) throws -> OnlineCourse? {
+    try run(scenario, [policy], lost: lost, relabelling: relabelling)?.courses[0]
   }
 
   @Test("every policy computes the same, and moves when it says")
@@ -125,6 +134,62 @@ struct OnlineRunTests {
       }
     }
     try expectOnAllRanks(SharedMPI.world.rank != 0 || digests.count == 1, "\(digests)")
+  }
+
+  @Test("plans side by side do what each does alone; little memory runs them in turn")
+  func interleaved() throws {
+    let policies = ["never", "interval:5:window=5:gain=0", "threshold:1.05:window=4"]
+    var scenario = scenario("contiguous", "eplb+5", steps: 12)
+    let together = try run(scenario, policies)
+    // Enough for one plan, not for three.
+    scenario.memoryLimit = try leastMemory(scenario)
+    let inTurn = try run(scenario, policies)
+    for (index, policy) in policies.enumerated() {
+      let alone = try run(scenario, policy)
+      guard let alone, let together, let inTurn else { continue }
+      #expect(together.isInterleaved && !inTurn.isInterleaved)
+      for course in [together.courses[index], inTurn.courses[index]] {
+        #expect(course.digest == alone.digest && course.refusedCount == alone.refusedCount)
+        #expect(course.steps.map(\.maxOverMean) == alone.steps.map(\.maxOverMean))
+        #expect(
+          course.steps.map { $0.move?.migration.movedExperts }
+            == alone.steps.map { $0.move?.migration.movedExperts })
+      }
+    }
+  }
+
+  /// The least limit, within a twentieth, with which one plan runs.
+  private func leastMemory(_ scenario: Scenario) throws -> Int {
+    var (low, high) = (1 << 10, 1 << 30)
+    while high - low > high / 20 {
+      var limited = scenario
+      limited.memoryLimit = (low + high) / 2
+      do {
+        _ = try run(limited, "never")
+        high = (low + high) / 2
+      } catch is InputError {
+        low = (low + high) / 2
+      }
+    }
+    return high
+  }
+
+  @Test("ranks that change places move fewer experts and compute the same")
+  func relabelling() throws {
+    // Random ranks stand nowhere in particular, so every re-fit moves most experts.
+    var scenario = scenario("random:3", "lpt", steps: 8)
+    scenario.nodes = 1
+    let courses = try [Relabelling.none, .node].map {
+      try run(scenario, "interval:7:window=7:gain=0", relabelling: $0)
+    }
+    guard let numbered = courses[0], let relabelled = courses[1] else { return }
+    #expect(numbered.digest == relabelled.digest)
+    guard let first = numbered.steps[7].move, let second = relabelled.steps[7].move else {
+      #expect(SharedMPI.world.size == 1)
+      return
+    }
+    #expect(second.migration.movedExperts < first.migration.movedExperts)
+    #expect(second.migration.bytes < first.migration.bytes)
   }
 
   @Test("a lost shard changes no output, and is filled again")

@@ -57,6 +57,38 @@ import Workloads
     }
   }
 
+  /// A slow rank got few experts because it is slow: no other may take them.
+  @Test func ranksThatAreNotLikeTheOthersKeepTheirPlace() throws {
+    let old = try placement([[0, 1], [2, 3], [4, 5], [6, 7]])
+    let new = try placement([[2, 3], [0, 1], [6, 7], [4, 5]])
+    func apply(_ relabelling: Relabelling, fixed: Set<Int>) -> ExpertPlacement {
+      relabelling.apply(to: new, keeping: old, topology: nodes, fixedRanks: fixed)
+    }
+    #expect(apply(.node, fixed: []).physicalToLogical == old.physicalToLogical)
+    #expect(apply(.node, fixed: [0]).movedSlots(from: old) == 4)
+    #expect(apply(.node, fixed: [0]).experts(onRank: 0, layerRow: 0) == [2, 3])
+    #expect(apply(.all, fixed: [0, 3]) == new && apply(.none, fixed: []) == new)
+    // Only all ranks may cross nodes.
+    let crossed = try placement([[4, 5], [6, 7], [0, 1], [2, 3]])
+    #expect(
+      Relabelling.node.apply(to: crossed, keeping: old, topology: nodes).movedSlots(from: old)
+        == 8)
+    #expect(
+      Relabelling.all.apply(to: crossed, keeping: old, topology: nodes).movedSlots(from: old)
+        == 0)
+  }
+
+  @Test func onlyStrategiesThatDoNotSeeWhoSendsAreRelabelledUnasked() throws {
+    let none = try ["source", "hypergraph+4", "search", "auto", "plan.json"].map {
+      try PlacementSpec(parsing: $0).usualRelabelling
+    }
+    #expect(none.allSatisfy { $0 == .none })
+    let node = try ["contiguous", "lpt", "eplb+8", "window+2", "coactivation"].map {
+      try PlacementSpec(parsing: $0).usualRelabelling
+    }
+    #expect(node.allSatisfy { $0 == .node })
+  }
+
   @Test func relabellingInsideNodesChangesNoLoadAndNoTrafficBetweenNodes() throws {
     let trace = try Fixtures.trace("law")
     let source = TraceWorkload(trace: trace, tokens: 0..<400, windowSize: 400)

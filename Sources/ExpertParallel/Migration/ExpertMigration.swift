@@ -12,8 +12,8 @@ internal import Timing
 ///
 /// Packed weights travel as they lie in memory, from the source's memory into the destination's,
 /// without a copy in between. A rank holds what it held, and of one layer what it gets; what it
-/// loses is freed before the next layer. All ranks need one backend and one instruction set, whose
-/// packed layouts are the same.
+/// loses is freed before the next layer, unless the old placement goes on beside the new one. All
+/// ranks need one backend and one instruction set, whose packed layouts are the same.
 final class ExpertMigration {
   private let configuration: RunConfiguration
   private let shard: ExpertShard
@@ -35,11 +35,12 @@ final class ExpertMigration {
 
   /// Moves every layer. Collective.
   ///
+  /// - Parameter keepsOld: whether ranks keep what the new placement does not want on them.
   /// - Precondition: this rank holds its experts of `old` and every layer has weights of its own.
   /// - Throws: an agreed error where memory cannot be described, `MPIError` where MPI fails.
   func move(
     from old: ExpertPlacement, to new: ExpertPlacement, lostRanks: Set<Int> = [],
-    on comm: borrowing Communicator
+    keepsOld: Bool = false, on comm: borrowing Communicator
   ) throws -> MigrationResult {
     heartbeat.enter(.preparing)
     return MigrationResult(
@@ -48,8 +49,10 @@ final class ExpertMigration {
           from: old, to: new, layer: layer, topology: configuration.topology,
           lostRanks: lostRanks)
         let result = try move(layer: layer, plan, on: comm)
-        let row = new.row(ofLayer: layer)!
-        shard.keep(Set(new.experts(onRank: rank, layerRow: row)), ofLayer: layer)
+        if !keepsOld {
+          let row = new.row(ofLayer: layer)!
+          shard.keep(Set(new.experts(onRank: rank, layerRow: row)), ofLayer: layer)
+        }
         return result
       })
   }

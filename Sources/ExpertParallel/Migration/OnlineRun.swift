@@ -1,61 +1,113 @@
 // SPDX-License-Identifier: Apache-2.0
-// epsim: runs steps and moves experts in between, as a policy says.
+// epsim: runs steps and moves experts in between, as policies say.
 
 public import Kernels
 public import MPI
 internal import MoE
-public import Placement
+internal import Placement
 public import Timing
-public import Workloads
 
-/// Runs one case over many steps; a policy decides between steps whether its experts move.
+/// Runs one case over many steps, once for each plan, which decides between steps whether its
+/// experts move.
 ///
-/// Loads, counters and decisions lie outside of the measured steps, and so do moves, whose time is
+/// Every plan has weights of its own, so that each step runs under all plans, in shuffled order on
+/// the same tokens; where memory does not hold them all, one plan runs after the other. Loads,
+/// counters and decisions lie outside of the measured steps, and so do moves, whose time is
 /// measured by itself. All ranks decide alike, from counts that were added up over them.
 public struct OnlineRun {
+  /// What was measured, on rank 0.
+  public struct Outcome: Sendable {
+    /// In the order of the plans.
+    public let courses: [OnlineCourse]
+    /// Whether each step ran under all plans before the next.
+    public let isInterleaved: Bool
+  }
+
   private let configuration: RunConfiguration
-  private let policy: RebalancePolicy
+  private let plans: [OnlinePlan]
   private let lostShard: LostShard?
   private let heartbeat: Heartbeat
 
   /// - Parameters:
-  ///   - configuration: its first case is where experts are at the start; further cases stand for
-  ///     what later placements need at most, and are not run.
+  ///   - configuration: its first case is what runs, with the experts where a plan starts; further
+  ///     cases stand for what plans need at most, and are not run.
   ///   - lostShard: a rank of the topology, where one loses its experts.
-  /// - Precondition: weights per layer.
+  /// - Precondition: weights per layer, and a plan.
   public init(
-    _ configuration: RunConfiguration, policy: RebalancePolicy, lostShard: LostShard? = nil,
+    _ configuration: RunConfiguration, plans: [OnlinePlan], lostShard: LostShard? = nil,
     heartbeat: Heartbeat = Heartbeat()
   ) {
-    precondition(configuration.weightSharing == .perLayer, "experts of all layers are the same")
+    precondition(
+      configuration.weightSharing == .perLayer && !plans.isEmpty,
+      "experts of all layers are the same, or no plan")
     var configuration = configuration
     configuration.placementsChange = true
     self.configuration = configuration
-    self.policy = policy
+    self.plans = plans
     self.lostShard = lostShard
     self.heartbeat = heartbeat
   }
 
   /// Runs all steps. Collective.
   ///
-  /// - Parameters:
-  ///   - place: the placement for a load, the same on every rank.
-  ///   - progress: told after every step.
-  /// - Returns: the course on rank 0; nil on the others.
+  /// - Parameter progress: told after every step.
+  /// - Returns: the outcome on rank 0; nil on the others.
   /// - Throws: as ``InterleavedRun/run(on:context:finishedRounds:progress:roundFinished:)``.
   public func run(
     on comm: borrowing Communicator, context: KernelContext,
-    place: (LoadHistogram) throws -> ExpertPlacement,
     progress: (InterleavedRun.Progress) -> Void = { _ in }
-  ) throws -> OnlineCourse? {
+  ) throws -> Outcome? {
+    let isInterleaved = try plans.count == 1 || fits(plans.count, on: comm)
+    let total = plans.count * (configuration.warmupSteps + configuration.measuredSteps)
+    var finished = 0
+    var courses: [OnlineCourse] = []
+    for group in isInterleaved ? [plans] : plans.map({ [$0] }) {
+      courses += try run(group, on: comm, context: context) {
+        finished += 1
+        progress(InterleavedRun.Progress(finishedSteps: finished, totalSteps: total))
+      }
+    }
+    guard comm.rank == 0 else { return nil }
+    return Outcome(courses: courses, isInterleaved: isInterleaved)
+  }
+
+  /// Whether the weights of so many plans fit the nodes together. Collective.
+  private func fits(_ count: Int, on comm: borrowing Communicator) throws -> Bool {
+    var configuration = configuration
+    configuration.shardCount = count
+    let memory = try RunMemory(configuration, on: comm)
+    do {
+      _ = try memory.blocks(on: comm)
+      return true
+    } catch is InputError {
+      // The same on every rank; one after the other may still fit.
+      return false
+    }
+  }
+
+  private func run(
+    _ plans: [OnlinePlan], on comm: borrowing Communicator, context: KernelContext,
+    stepFinished: () -> Void
+  ) throws -> [OnlineCourse] {
+    var configuration = configuration
+    configuration.shardCount = plans.count
     let memory = try RunMemory(configuration, on: comm)
     _ = try memory.blocks(on: comm)
     let space = try memory.sharedSpace(on: comm)
     do {
-      let shard = try comm.agree { try ExpertShard(configuration, context: context) }
-      let state = try OnlineState(
-        configuration, memory: memory, space: space, shard: shard, heartbeat: heartbeat, on: comm)
-      return try run(state, on: comm, place: place, progress: progress)
+      let buffers = LayerBuffers(memory.bufferSizes, space: space)
+      let clocks = try RunClocks(on: comm, heartbeat: heartbeat)
+      var courses: [PlannedCourse] = []
+      for plan in plans {
+        var own = configuration
+        if let start = plan.start { own.cases[0].placement = start }
+        let shard = try comm.agree { try ExpertShard(configuration, context: context) }
+        let state = try OnlineState(
+          own, bounds: memory.bufferSizes.bounds, buffers: buffers, space: space,
+          shard: shard, clocks: clocks, heartbeat: heartbeat, on: comm)
+        courses.append(PlannedCourse(plan, state, lostShard: lostShard))
+      }
+      return try run(courses, clocks, on: comm, stepFinished: stepFinished)
     } catch {
       // An error of this rank alone: the others do not come to free what is shared.
       if !(error is AgreedError) && !(error is InputError) { space?.abandon() }
@@ -64,73 +116,26 @@ public struct OnlineRun {
   }
 
   private func run(
-    _ state: OnlineState, on comm: borrowing Communicator,
-    place: (LoadHistogram) throws -> ExpertPlacement,
-    progress: (InterleavedRun.Progress) -> Void
-  ) throws -> OnlineCourse? {
+    _ courses: [PlannedCourse], _ clocks: RunClocks, on comm: borrowing Communicator,
+    stepFinished: () -> Void
+  ) throws -> [OnlineCourse] {
+    let inputs = StepInputs(configuration, rank: comm.rank)
     let warmup = configuration.warmupSteps
-    let total = warmup + configuration.measuredSteps
-    var moves: [OnlineCourse.Move?] = []
-    var refused = 0
-    for step in 0..<total {
+    for step in 0..<warmup + configuration.measuredSteps {
       if step >= warmup {
-        let decision = try decide(step - warmup, state, on: comm, place: place)
-        refused += decision.isRefused ? 1 : 0
-        moves.append(
-          try decision.change.map { change in
-            OnlineCourse.Move(
-              cause: change.cause,
-              migration: try state.move(to: change.target, lostRanks: change.lostRanks, on: comm),
-              lostExperts: change.lostExperts)
-          })
+        for course in courses { try course.moveIfWanted(beforeStep: step - warmup, on: comm) }
       }
-      try state.run(step: step, isMeasured: step >= warmup, on: comm)
-      progress(InterleavedRun.Progress(finishedSteps: step + 1, totalSteps: total))
-    }
-    let times = try state.finish(on: comm)
-    guard comm.rank == 0 else { return nil }
-    return OnlineCourse(
-      steps: times.indices.map {
-        OnlineCourse.Step(
-          timeUs: times[$0], maxOverMean: state.imbalances[warmup + $0], move: moves[$0])
-      }, refusedCount: refused, digest: state.digest)
-  }
-
-  /// Where experts shall go before a step.
-  private struct Change {
-    let cause: OnlineCourse.Cause
-    let target: ExpertPlacement
-    var lostRanks: Set<Int> = []
-    var lostExperts = 0
-  }
-
-  /// Decides whether experts move before a measured step. Collective.
-  private func decide(
-    _ step: Int, _ state: OnlineState, on comm: borrowing Communicator,
-    place: (LoadHistogram) throws -> ExpertPlacement
-  ) throws -> (change: Change?, isRefused: Bool) {
-    let load = state.load(lastSteps: policy.window)
-    if let lost = lostShard {
-      if step == lost.step {
-        let target = try comm.agree { try state.placement.losing(rank: lost.rank) }
-        let change = Change(
-          cause: .loss, target: target, lostRanks: [lost.rank],
-          lostExperts: state.experts(ofRank: lost.rank))
-        return (change, false)
+      inputs.prepare(step: step)
+      let order = RoundSchedule.shuffled(courses.count, round: step, seed: configuration.seed)
+      for index in order {
+        try courses[index].state.run(inputs, isMeasured: step >= warmup, on: comm)
+        stepFinished()
       }
-      if step == lost.step + policy.window {
-        return (Change(cause: .restore, target: try comm.agree { try place(load) }), false)
-      }
-      // While a rank is without experts the policy waits.
-      if step > lost.step, step < lost.step + policy.window { return (nil, false) }
+      try clocks.anchorIfDue(on: comm)
     }
-    guard
-      policy.asks(beforeStep: step, maxOverMean: state.maxOverMean(lastSteps: policy.window))
-    else { return (nil, false) }
-    let (target, isAccepted) = try comm.agree {
-      let target = try place(load)
-      return (target, try policy.accepts(target, insteadOf: state.placement, load: load))
-    }
-    return isAccepted ? (Change(cause: .policy, target: target), false) : (nil, true)
+    try clocks.anchor(on: comm)
+    heartbeat.enter(.finished)
+    guard comm.rank == 0 else { return [] }
+    return courses.map { $0.course(warmupSteps: warmup) }
   }
 }

@@ -7,15 +7,16 @@ internal import Placement
 internal import Timing
 internal import Workloads
 
-/// One rank of an online run between two steps.
+/// One rank of a course of an online run between two steps.
+///
+/// Its weights are its own; buffers and clocks are those of all courses.
 final class OnlineState {
   /// Its first case has the placement of the next step.
   private var configuration: RunConfiguration
-  private let memory: RunMemory
+  private let bounds: RowBounds
   private let space: NodeSpace?
   private let shard: ExpertShard
   private let buffers: LayerBuffers
-  private let inputs: StepInputs
   private let clocks: RunClocks
   private let heartbeat: Heartbeat
   private let rank: Int
@@ -34,18 +35,18 @@ final class OnlineState {
 
   /// Packs the experts of the first placement. Collective.
   init(
-    _ configuration: RunConfiguration, memory: RunMemory, space: NodeSpace?, shard: ExpertShard,
-    heartbeat: Heartbeat, on comm: borrowing Communicator
+    _ configuration: RunConfiguration, bounds: RowBounds, buffers: LayerBuffers,
+    space: NodeSpace?, shard: ExpertShard, clocks: RunClocks, heartbeat: Heartbeat,
+    on comm: borrowing Communicator
   ) throws {
     self.configuration = configuration
-    self.memory = memory
+    self.bounds = bounds
+    self.buffers = buffers
+    self.clocks = clocks
     self.space = space
     self.shard = shard
     self.heartbeat = heartbeat
     rank = comm.rank
-    buffers = LayerBuffers(memory.bufferSizes, space: space)
-    inputs = StepInputs(configuration, rank: comm.rank)
-    clocks = try RunClocks(on: comm, heartbeat: heartbeat)
     heartbeat.enter(.preparing)
     let keys = ShardKey.union(
       of: configuration.cases[..<1], rank: rank, configuration: configuration)
@@ -56,6 +57,15 @@ final class OnlineState {
 
   /// Where the experts are.
   var placement: ExpertPlacement { configuration.cases[0].placement }
+
+  /// A placement on the ranks that move the fewest experts from where they are.
+  func relabelled(
+    _ placement: ExpertPlacement, by relabelling: Relabelling
+  ) -> ExpertPlacement {
+    relabelling.apply(
+      to: placement, keeping: self.placement, topology: configuration.topology,
+      fixedRanks: configuration.cases[0].disturbance.ranks)
+  }
 
   /// Experts that a rank holds, over all layers.
   func experts(ofRank rank: Int) -> Int {
@@ -91,7 +101,7 @@ final class OnlineState {
     let runner = try comm.agree {
       try CaseRunner(
         caseIndex: 0, configuration: configuration, rank: rank, shard: shard, buffers: buffers,
-        space: space, bounds: memory.bufferSizes.bounds, heartbeat: heartbeat)
+        space: space, bounds: bounds, heartbeat: heartbeat)
     }
     collectors.append(
       CaseCollector(
@@ -100,10 +110,9 @@ final class OnlineState {
   }
 
   /// Runs a step and keeps what it shows. Collective.
-  func run(step: Int, isMeasured: Bool, on comm: borrowing Communicator) throws {
+  func run(_ inputs: StepInputs, isMeasured: Bool, on comm: borrowing Communicator) throws {
     let runner = runner!
-    inputs.prepare(step: step)
-    try runner.step(inputs, number: step, on: comm)
+    try runner.step(inputs, number: inputs.step, on: comm)
     heartbeat.enter(.collecting)
     if isMeasured {
       digest &+= try comm.allReduce(runner.digest(inputs), .sum)
@@ -120,7 +129,6 @@ final class OnlineState {
     }
     rankLoads.append(sums)
     imbalances.append(sums.mean > 0 ? sums.max / sums.mean : 1)
-    try clocks.anchorIfDue(on: comm)
   }
 
   /// Load max/mean of the last steps, as many as there are.
@@ -144,13 +152,9 @@ final class OnlineState {
       rows: layers.indices.map { Array(sums[$0 * experts..<($0 + 1) * experts]) })
   }
 
-  /// Compares the clocks a last time. Collective.
-  /// - Returns: the times of all measured steps on rank 0, microseconds; none on the others.
-  func finish(on comm: borrowing Communicator) throws -> [Double] {
-    try clocks.anchor(on: comm)
-    heartbeat.enter(.finished)
-    guard comm.rank == 0 else { return [] }
-    return collectors.filter { $0.stepCount > 0 }.flatMap {
+  /// The times of all measured steps so far, microseconds; on rank 0.
+  func stepTimes() -> [Double] {
+    collectors.filter { $0.stepCount > 0 }.flatMap {
       $0.result(clocks.current).timeline.stepTimes()
     }
   }

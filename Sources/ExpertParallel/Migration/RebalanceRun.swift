@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// epsim: runs steps under one placement, moves the experts, runs the same steps under another.
+// epsim: moves the experts of one placement to another, then runs steps of both, interleaved.
 
 public import Kernels
 public import MPI
@@ -7,11 +7,11 @@ internal import MoE
 internal import Placement
 public import Timing
 
-/// Runs the first case of a configuration, moves its experts to where the second wants them, and
-/// runs the second with what has moved.
+/// Runs the first case of a configuration through its warm-up, moves its experts to where the
+/// second wants them, and measures both, the second with what has moved.
 ///
-/// Both run the same steps on the same tokens, so they are paired step by step, but one after the
-/// other: what changes on the machine meanwhile is part of the difference.
+/// Ranks keep the first placement's weights, so that every step runs under both placements, in
+/// shuffled order on the same tokens: what changes on the machine meanwhile meets both.
 public struct RebalanceRun {
   /// What was measured, on rank 0.
   public struct Outcome: Sendable {
@@ -44,7 +44,7 @@ public struct RebalanceRun {
     progress: (InterleavedRun.Progress) -> Void = { _ in }
   ) throws -> Outcome? {
     let memory = try RunMemory(configuration, on: comm)
-    // Together they are an upper bound: of the second placement one layer exists beside the first.
+    // Both must fit at once; where they do not this throws, and never splits two cases.
     _ = try memory.blocks(on: comm)
     let space = try memory.sharedSpace(on: comm)
     do {
@@ -67,46 +67,58 @@ public struct RebalanceRun {
     let barrierCost =
       configuration.cases.contains { $0.timing == .barrier } ? try comm.measuredBarrierCost() : 0
     let schedule = RoundSchedule(configuration, finishedRounds: 0)
-    let totalSteps = 2 * schedule.rounds.count
+    let warmup = schedule.rounds.filter { !$0.isMeasured && !$0.takesDigest }
+    let totalSteps = warmup.count + 2 * schedule.rounds.count
     var finishedSteps = 0
-    var collectors: [CaseCollector] = []
-    var migration = MigrationResult(layers: [])
-    for (index, runCase) in configuration.cases.enumerated() {
-      if index == 1 {
-        migration = try ExpertMigration(
-          configuration, shard: shard, isReal: runCase.compute == .real, rank: comm.rank,
-          heartbeat: heartbeat
-        ).move(from: configuration.cases[0].placement, to: runCase.placement, on: comm)
-        let wanted = ShardKey.union(of: [runCase], rank: comm.rank, configuration: configuration)
-        precondition(shard.holdsAll(wanted), "an expert has not arrived")
-      }
-      let block = try CaseBlock(
-        number: 0, caseIndices: [index], configuration: configuration, shard: shard,
+    func block(_ cases: [Int]) throws -> CaseBlock {
+      try CaseBlock(
+        number: 0, caseIndices: cases, configuration: configuration, shard: shard,
         buffers: buffers, space: space, bounds: memory.bufferSizes.bounds, barrierCost: barrierCost,
         heartbeat: heartbeat, on: comm)
-      collectors.append(block.collectors[0].collector)
-      for round in schedule.rounds {
-        if round.anchorsBefore { try clocks.anchor(on: comm) }
-        inputs.prepare(step: round.step)
-        try block.run(round, inputs, on: comm) {
-          finishedSteps += 1
-          progress(
-            InterleavedRun.Progress(finishedSteps: finishedSteps, totalSteps: totalSteps))
-        }
-        try clocks.anchorIfDue(on: comm)
+    }
+    func run(_ round: RoundSchedule.Round, of block: CaseBlock) throws {
+      if round.anchorsBefore { try clocks.anchor(on: comm) }
+      inputs.prepare(step: round.step)
+      try block.run(round, inputs, on: comm) {
+        finishedSteps += 1
+        progress(InterleavedRun.Progress(finishedSteps: finishedSteps, totalSteps: totalSteps))
       }
-      try clocks.anchor(on: comm)
-      if configuration.checksReference {
-        inputs.prepare(step: configuration.warmupSteps)
-        try block.check(inputs, on: comm)
-      }
+      try clocks.anchorIfDue(on: comm)
+    }
+    do {
+      // The move then meets ranks that have talked to each other already, as it would in service.
+      let first = try block([0])
+      for round in warmup { try run(round, of: first) }
+    }
+    let migration = try move(shard, on: comm)
+    let both = try block([0, 1])
+    for round in schedule.rounds { try run(round, of: both) }
+    try clocks.anchor(on: comm)
+    if configuration.checksReference {
+      inputs.prepare(step: configuration.warmupSteps)
+      try both.check(inputs, on: comm)
     }
     heartbeat.enter(.finished)
     guard comm.rank == 0 else { return nil }
     return Outcome(
       result: RunResult(
-        cases: collectors.map { [$0.result(clocks.current)] }, blockCount: 1, isComplete: true,
-        clocks: clocks.summary),
+        cases: both.collectors.map { [$0.collector.result(clocks.current)] }, blockCount: 1,
+        isComplete: true, clocks: clocks.summary),
       migration: migration)
+  }
+
+  /// Moves the experts, and keeps those of the first case where they were. Collective.
+  private func move(
+    _ shard: ExpertShard, on comm: borrowing Communicator
+  ) throws -> MigrationResult {
+    let (old, new) = (configuration.cases[0], configuration.cases[1])
+    let result = try ExpertMigration(
+      configuration, shard: shard, isReal: new.compute == .real, rank: comm.rank,
+      heartbeat: heartbeat
+    ).move(from: old.placement, to: new.placement, keepsOld: true, on: comm)
+    let wanted = ShardKey.union(
+      of: configuration.cases[...], rank: comm.rank, configuration: configuration)
+    precondition(shard.holdsAll(wanted), "an expert has not arrived")
+    return result
   }
 }

@@ -70,6 +70,7 @@ extension PlacementSpec {
   private static let byTraffic: [StrategyEntry] = [
     StrategyEntry(
       "source", "the shortest ways from the ranks that send", fitting: .tokens, makesReplicas: true,
+      seesSources: true,
       .whole("far", 10, 1...1000, "distance to another node, against 1 inside one")
     ) { SourcePlacement(far: $0[whole: "far"]) },
     StrategyEntry(
@@ -79,17 +80,17 @@ extension PlacementSpec {
     ) { CoactivationPlacement(band: $0["band"]) },
     StrategyEntry(
       "hypergraph", "the fewest copies that leave nodes, then ranks", fitting: .tokens,
-      makesReplicas: true,
+      makesReplicas: true, seesSources: true,
       .real("band", 0.1, 0...100, "how far above the mean the load of a node or rank may be")
     ) { HypergraphPlacement(band: $0["band"]) },
     StrategyEntry(
       "search", "annealing on the modelled time of each layer", fitting: .tokens,
-      makesReplicas: true, needsPrices: true,
+      makesReplicas: true, needsPrices: true, seesSources: true,
       .whole("sweeps", 60, 0...100_000, "of annealing; 0 for descent alone")
     ) { LocalSearchPlacement(sweeps: $0[whole: "sweeps"]) },
     StrategyEntry(
       "auto", "tries the others, keeps the fastest on held-out tokens", fitting: .tokens,
-      makesReplicas: true, needsPrices: true,
+      makesReplicas: true, needsPrices: true, seesSources: true,
       .whole("sweeps", 60, 0...100_000, "of the search")
     ) { AutoPlacement(sweeps: $0[whole: "sweeps"]) },
   ]

@@ -35,6 +35,8 @@ public struct StrategyEntry: Sendable {
   public let needsCurrent: Bool
   /// Whether it judges by the time of a layer on a cluster.
   public let needsPrices: Bool
+  /// Whether it looks at which rank sends, so that no other rank may take what it gives to one.
+  public let seesSources: Bool
   /// Its parameters; the first may be written without its name.
   public let parameters: [SpecParameter]
   let make: @Sendable (SpecValues) -> any PlacementStrategy
@@ -42,7 +44,7 @@ public struct StrategyEntry: Sendable {
   init(
     _ name: String, _ meaning: String, fitting: Fitting, makesReplicas: Bool = false,
     choosesSlots: Bool = false, usesSpeeds: Bool = false, needsCurrent: Bool = false,
-    needsPrices: Bool = false, _ parameters: SpecParameter...,
+    needsPrices: Bool = false, seesSources: Bool = false, _ parameters: SpecParameter...,
     make: @escaping @Sendable (SpecValues) -> any PlacementStrategy
   ) {
     self.name = name
@@ -53,6 +55,7 @@ public struct StrategyEntry: Sendable {
     self.usesSpeeds = usesSpeeds
     self.needsCurrent = needsCurrent
     self.needsPrices = needsPrices
+    self.seesSources = seesSources
     self.parameters = parameters
     self.make = make
   }

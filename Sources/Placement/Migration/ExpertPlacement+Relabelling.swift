@@ -11,17 +11,21 @@ extension ExpertPlacement {
   /// fan-out stay what they are; copies between ranks change, for tokens stay on theirs. Across
   /// nodes traffic changes too: ask for `keepingNodes` where it was fitted.
   ///
-  /// - Parameter keepingNodes: whether a rank may only change places with those of its node.
+  /// - Parameters:
+  ///   - keepingNodes: whether a rank may only change places with those of its node.
+  ///   - fixedRanks: ranks that are not like the others, such as a slow one: they keep their place.
   /// - Precondition: both have the same layers, experts and ranks, and the topology these ranks.
   /// Source: FlashLB relabels ranks so; Hungarian method on |new \ old|.
   public func relabelled(
-    toKeep old: ExpertPlacement, topology: Topology, keepingNodes: Bool
+    toKeep old: ExpertPlacement, topology: Topology, keepingNodes: Bool,
+    fixedRanks: Set<Int> = []
   ) -> ExpertPlacement {
     precondition(
       layers == old.layers && rankCount == old.rankCount && topology.rankCount == rankCount,
       "placements of \(rankCount) and \(old.rankCount) ranks")
     let rows = layers.indices.map { row in
-      let order = rankOrder(toKeep: old, topology: topology, keepingNodes: keepingNodes, row)
+      let order = rankOrder(
+        toKeep: old, topology: topology, keepingNodes: keepingNodes, fixedRanks: fixedRanks, row)
       return (0..<rankCount).flatMap { rank in
         aligned(
           Array(physicalToLogical[row][slots(ofRank: order[rank])]),
@@ -36,14 +40,15 @@ extension ExpertPlacement {
 
   /// [R] the rank of this placement whose experts each rank takes.
   private func rankOrder(
-    toKeep old: ExpertPlacement, topology: Topology, keepingNodes: Bool, _ row: Int
+    toKeep old: ExpertPlacement, topology: Topology, keepingNodes: Bool, fixedRanks: Set<Int>,
+    _ row: Int
   ) -> [Int] {
     let wanted = (0..<rankCount).map { Self.countedExperts(self, $0, row) }
     let held = (0..<rankCount).map { Self.countedExperts(old, $0, row) }
     let nodes = topology.nodeOfRank
     // Groups apart are small problems; a cheap tie-break keeps ranks that gain nothing in place.
     var groups: [[Int]: [Int]] = [:]
-    for rank in 0..<rankCount {
+    for rank in 0..<rankCount where !fixedRanks.contains(rank) {
       groups[[keepingNodes ? nodes[rank] : 0, slots(ofRank: rank).count], default: []].append(rank)
     }
     var order = Array(0..<rankCount)
