@@ -22,17 +22,12 @@ struct SessionPrediction {
   init(_ session: RunSession) throws {
     self.session = session
     let configuration = session.configuration
-    guard session.stepTokens.count == 1 else {
-      throw InputError("--tokens of several sizes cannot be validated, accepted is one")
-    }
-    let steps =
-      configuration.warmupSteps..<configuration.warmupSteps + configuration.measuredSteps
+    try Self.requireOneSize(session.stepTokens)
+    let steps = configuration.judgedSteps
     let computation = TrafficComputation(
       setup: session.setup, files: session.files, tokensPerStep: configuration.tokenCount,
       steps: steps, topology: configuration.topology)
-    let projection = CaseProjection(
-      model: configuration.model, elementType: configuration.elementType,
-      topology: configuration.topology, hops: .summed)
+    let projection = CaseProjection(configuration)
     cases = try zip(session.cases, configuration.cases).map { spec, runCase in
       let projected = try projection.projected(spec, placement: runCase.placement)
       var demands: [[LayerDemand]] = []
@@ -49,27 +44,22 @@ struct SessionPrediction {
     }
   }
 
-  /// Refuses a profile that cannot stand for the ranks of the session. Local.
-  ///
-  /// - Throws: ``InputError`` for more ranks on a node than the profile has, for nodes without links
-  ///   between them, and for a precision that it has no peak for.
-  func requireFit(_ profile: ClusterProfile) throws {
-    let topology = session.configuration.topology
-    let largest = (0..<topology.nodeCount).map { node in
-      topology.nodeOfRank.count { $0 == node }
-    }.max()!
-    _ = try profile.topology(ranks: largest * topology.nodeCount, nodes: topology.nodeCount)
-    _ = try profile.ranks(on: topology, precision)
+  /// Refuses what tells no counts before it is run, and steps of several sizes.
+  static func requireCounts(_ setup: WorkloadSetup, stepTokens: [Int]) throws {
+    try requireOneSize(stepTokens)
+    guard setup.spec != nil else { throw TrafficComputation.liveRouter }
   }
 
-  private var precision: Precision {
-    session.configuration.elementType == .bf16 ? .bf16 : .f32
+  private static func requireOneSize(_ stepTokens: [Int]) throws {
+    guard stepTokens.count == 1 else {
+      throw InputError("--tokens of several sizes cannot be validated, accepted is one")
+    }
   }
 
   /// Predictions beside what was measured, one of each case. Local.
   func rows(by profile: ClusterProfile, measured record: RunRecord) throws -> [ValidatedCase] {
     let topology = session.configuration.topology
-    let ranks = try profile.ranks(on: topology, precision)
+    let ranks = try profile.ranks(on: topology, session.configuration.precision)
     return zip(cases, record.cases).map { entry, measured in
       var projector = StepProjector(
         entry.projected, network: profile.network, ranks: ranks, topology: topology)
