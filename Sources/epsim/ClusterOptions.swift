@@ -9,7 +9,8 @@ struct ClusterOptions: ParsableArguments {
   @Option(
     help: """
       Profile of these ranks, a name (clusters/NAME.yaml) or the path of a file: placements that \
-      need prices of a layer, such as search and auto, are chosen by it for every case.
+      need prices of a layer, such as search and auto, are chosen by it for every case, and \
+      steps are predicted by it.
       """)
   var cluster: String?
 

@@ -20,11 +20,14 @@ struct RecordBuilder {
   let samples: RunSamples
 
   var record: RunRecord {
-    RunRecord(
+    let cases = cases
+    var record = RunRecord(
       created: samples.groups.last!.created, command: session.arguments,
       environment: environment, model: session.recordedModel,
       workload: session.recordedWorkload, complete: result.isComplete, groups: samples.groups,
       cases: cases)
+    record.prediction = session.prediction?.record(measured: cases)
+    return record
   }
 
   private var environment: RunRecord.Environment {

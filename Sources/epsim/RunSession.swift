@@ -34,6 +34,8 @@ struct RunSession {
   let capacityOffers: [CapacityUse.Offer?]
   /// What layers cost on these ranks, on rank 0; nil on the others, and where it is not asked for.
   let profile: ClusterProfile?
+  /// What it says about the cases, on rank 0.
+  private(set) var prediction: SessionPrediction?
 
   /// Resolves the options to a configuration. Collective.
   init(
@@ -99,6 +101,11 @@ struct RunSession {
       if let placement { configuration.cases[index].placement = placement }
     }
     self.configuration = configuration
+    prediction = try comm.agree(classify: Launch.exitCode) {
+      try profile.map {
+        try SessionPrediction(self, by: $0, mustPredict: cluster.mustPredict)
+      }
+    }
     if comm.rank == 0, let remark = setup.modelRemark { Console.note(remark) }
     if comm.rank == 0, let table,
       let remark = ExchangeTableFile.remark(table, hosts: machine.hosts)

@@ -10,37 +10,61 @@ internal import Projection
 internal import Reporting
 internal import Timing
 
-/// What the measured steps of a session ask of its ranks, and what a profile says about them.
+/// What a profile says about the measured steps of a session.
 struct SessionPrediction {
-  private let session: RunSession
-  /// [cases] the projected case, and [steps][layers] what each step asks for.
-  private let cases: [(projected: ProjectedCase, steps: [[LayerDemand]])]
+  private let profile: ClusterProfile
+  /// [cases] the computed steps, or why there are none.
+  private let steps: [(name: String, outcome: Result<[ProjectedStep], InputError>)]
 
-  /// Counts what every case sends. Local.
+  /// Counts what every case sends and computes its steps. Local.
   ///
-  /// - Throws: ``InputError`` for what cannot be projected.
-  init(_ session: RunSession) throws {
-    self.session = session
+  /// - Throws: ``InputError`` where `mustPredict` asks for what cannot be predicted.
+  init(_ session: RunSession, by profile: ClusterProfile, mustPredict: Bool) throws {
+    self.profile = profile
     let configuration = session.configuration
-    try Self.requireOneSize(session.stepTokens)
-    let steps = configuration.judgedSteps
+    let topology = configuration.topology
+    let ranks: Result<[RankParameters], InputError> = Self.outcome {
+      try Self.requireOneSize(session.stepTokens)
+      try profile.requireFit(topology, configuration.precision)
+      return try profile.ranks(on: topology, configuration.precision)
+    }
     let computation = TrafficComputation(
       setup: session.setup, files: session.files, tokensPerStep: configuration.tokenCount,
-      steps: steps, topology: configuration.topology)
-    let projection = CaseProjection(configuration)
-    cases = try zip(session.cases, configuration.cases).map { spec, runCase in
-      let projected = try projection.projected(spec, placement: runCase.placement)
-      var demands: [[LayerDemand]] = []
-      try computation.count(spec, on: runCase.placement) { counters in
-        let tokens = CaseProjection.tokensPerRank(
-          configuration.rankOfPosition[steps.lowerBound + demands.count],
-          rankCount: configuration.topology.rankCount)
-        demands.append(
-          runCase.placement.layers.indices.map {
-            LayerDemand(counters, layerRow: $0, tokensPerRank: tokens)
-          })
+      steps: configuration.judgedSteps, topology: topology)
+    steps = zip(session.cases, configuration.cases).map { spec, runCase in
+      let outcome: Result<[ProjectedStep], InputError> = ranks.flatMap { ranks in
+        Self.outcome {
+          let projected = try CaseProjection(configuration).projected(
+            spec, placement: runCase.placement)
+          var projector = StepProjector(
+            projected, network: profile.network, ranks: ranks, topology: topology)
+          var steps: [ProjectedStep] = []
+          try computation.count(spec, on: runCase.placement) { counters in
+            let tokens = CaseProjection.tokensPerRank(
+              configuration.rankOfPosition[configuration.warmupSteps + steps.count],
+              rankCount: topology.rankCount)
+            steps.append(
+              projector.step(
+                runCase.placement.layers.indices.map {
+                  LayerDemand(counters, layerRow: $0, tokensPerRank: tokens)
+                }))
+          }
+          return steps
+        }
       }
-      return (projected, demands)
+      return (runCase.name, outcome)
+    }
+    if mustPredict { for entry in steps { _ = try entry.outcome.get() } }
+  }
+
+  /// Keeps the sentence of bad input.
+  private static func outcome<Value>(
+    _ body: () throws -> Value
+  ) -> Result<Value, InputError> {
+    do {
+      return .success(try body())
+    } catch {
+      return .failure(error as? InputError ?? InputError("\(error)"))
     }
   }
 
@@ -52,19 +76,23 @@ struct SessionPrediction {
 
   private static func requireOneSize(_ stepTokens: [Int]) throws {
     guard stepTokens.count == 1 else {
-      throw InputError("--tokens of several sizes cannot be validated, accepted is one")
+      throw InputError("--tokens of several sizes cannot be predicted, accepted is one")
     }
   }
 
-  /// Predictions beside what was measured, one of each case. Local.
-  func rows(by profile: ClusterProfile, measured record: RunRecord) throws -> [ValidatedCase] {
-    let topology = session.configuration.topology
-    let ranks = try profile.ranks(on: topology, session.configuration.precision)
-    return zip(cases, record.cases).map { entry, measured in
-      var projector = StepProjector(
-        entry.projected, network: profile.network, ranks: ranks, topology: topology)
-      let steps = entry.steps.map { projector.step($0) }
-      return ValidatedCase(measured, predicted: steps)
-    }
+  /// Predictions beside what was measured so far.
+  func record(measured cases: [CaseRecord]) -> PredictionRecord {
+    PredictionRecord(
+      profile: profile,
+      cases: steps.compactMap { entry in
+        guard case .success(let steps) = entry.outcome,
+          let measured = cases.first(where: { $0.name == entry.name })
+        else { return nil }
+        return ValidatedCase(measured, predicted: steps)
+      },
+      leftOut: steps.compactMap { entry in
+        guard case .failure(let error) = entry.outcome else { return nil }
+        return (entry.name, "\(error)")
+      })
   }
 }

@@ -69,17 +69,15 @@ struct ValidateCommand: DistributedCommand {
         secondLimit: cluster.maxSeconds ?? SessionCluster.usualSeconds, mustPredict: true),
       on: comm)
     if comm.rank == 0, let remark { Console.note(remark) }
-    let prediction = try comm.agree(classify: Launch.exitCode) {
-      try SessionPrediction(session)
-    }
     guard let record = try session.run(on: comm), let profile = session.profile else { return }
     if cluster.cluster == nil, run.output != "-" {
       let path = "\(run.output)/cluster.yaml"
       try OutputFile.write(Array(profile.yaml.utf8), toPath: path)
       Console.note("profile: \(path)")
     }
-    let rows = try prediction.rows(by: profile, measured: record)
-    let report = ValidationReport(rows, profile: profile, record: record)
+    guard let prediction = record.prediction else { preconditionFailure("no prediction") }
+    let report = ValidationReport(
+      prediction, isFunctionalOnly: record.environment.functionalOnly)
     print(run.json ? try report.json : report.text)
   }
 }

@@ -57,6 +57,60 @@ struct PricedPlacementTests {
     #expect(outcome.output.contains("\nauto:1 "))
   }
 
+  @Test("with a profile every case that it fits is predicted, the others say why")
+  func predicted() throws {
+    let arguments =
+      ["compare", "--computed-ranks", "none", "--cluster", "emulated-1gbit"] + Self.cases + [
+        "--case", "placement=contiguous", "--case", "placement=lpt", "--case", "jitter=3",
+      ]
+    let outcome = try launch(2, arguments)
+    #expect(outcome.exitCode == 0, "\(outcome.error)")
+    let lines = outcome.output.components(separatedBy: "\n")
+    for part in [
+      "Predicted from profile emulated-1gbit: ", "best: ", "mean absolute error: step ",
+      "No prediction of contiguous jitter 3 from profile emulated-1gbit: --jitter 3.0 cannot be",
+    ] {
+      #expect(lines.contains { $0.hasPrefix(part) }, "\(outcome.output)")
+    }
+    #expect(lines.allSatisfy { $0.count <= 100 }, "\(outcome.output)")
+
+    let json = try launch(2, arguments + ["--json"])
+    let record = try #require(try Tool.json(json) as? [String: Any], "\(json.error)")
+    let prediction = try #require(record["prediction"] as? [String: Any])
+    let cases = try #require(prediction["cases"] as? [[String: Any]])
+    #expect(cases.compactMap { $0["name"] as? String } == ["contiguous", "lpt"])
+    let measured = try #require(record["cases"] as? [[String: Any]])
+    for (entry, whole) in zip(cases, measured) {
+      let step = try #require(entry["step"] as? [String: Double])
+      #expect(
+        step["measured_us"] == (whole["step_us"] as? [String: Any])?["median"] as? Double)
+      #expect(try #require(step["predicted_us"]) > 0)
+    }
+    #expect(prediction["predicted_best"] is String && prediction["measured_best"] is String)
+  }
+
+  @Test("a profile that does not fit the ranks predicts nothing and stops nothing")
+  func unpredicted() throws {
+    for (arguments, reason) in [
+      (["--cluster", "dgx-h100", "--dtype", "f32"], "cluster dgx-h100 has no rank.peak.f32"),
+      (
+        ["--cluster", "emulated-1gbit", "--workload", "router"], "load and traffic of a live router"
+      ),
+    ] {
+      let outcome = try Command.run(
+        "/usr/bin/env", ["timeout", "60", Tool.path, "run"] + Self.cases + arguments)
+      #expect(outcome.exitCode == 0, "\(outcome.error)")
+      #expect(outcome.output.contains("\nNo prediction of any case from profile "))
+      #expect(outcome.output.contains(reason), "\(outcome.output)")
+      #expect(!outcome.output.contains("Predicted from"))
+    }
+    // Without a profile nothing is said.
+    let silent = try Command.run(
+      "/usr/bin/env", ["timeout", "60", Tool.path, "run"] + Self.cases + ["--json"])
+    let record = try #require(try Tool.json(silent) as? [String: Any])
+    #expect(record["prediction"] == nil)
+  }
+
   @Test(
     "what cannot be priced is refused in one sentence",
     arguments: [
