@@ -24,6 +24,8 @@ public struct RunRecord: Codable, Sendable {
   public var cases: [CaseRecord]
   /// What a profile of the ranks says about the cases; absent where none is named.
   public var prediction: PredictionRecord?
+  /// What placements called `auto` tried; absent where there are none.
+  public var placementChoices: [AutoChoiceRecord]?
 
   public init(
     created: String, command: [String], environment: Environment, model: Model,

@@ -138,6 +138,11 @@ public struct ValidationReport {
 }
 
 extension RunRecord {
+  /// What placements called `auto` tried; empty where there are none.
+  var placementChoiceText: String {
+    (placementChoices ?? []).map { AutoChoiceReport($0).text }.joined(separator: "\n\n")
+  }
+
   /// Predicted against measured; empty where no profile is named.
   var predictionText: String {
     prediction.map {

@@ -6,6 +6,7 @@ internal import MPI
 internal import MoE
 internal import Placement
 internal import Projection
+internal import Reporting
 
 /// Solves the placements of cases that need prices, on rank 0 for all.
 ///
@@ -20,36 +21,54 @@ struct CaseSolving {
   let precision: Precision
   let secondLimit: Double
 
-  /// [cases] the placement; nil where it needs no prices. Collective.
+  /// What was solved.
+  struct Solution {
+    /// [cases] nil where a case needs no prices.
+    var placements: [ExpertPlacement?]
+    /// What placements called `auto` tried, on rank 0.
+    var choices: [AutoChoiceRecord] = []
+  }
+
+  /// Solves the cases that need prices. Collective.
   ///
   /// Cases that differ in nothing that prices depend on share one.
   /// - Parameter profile: on rank 0.
   /// - Throws: ``AgreedError`` where a case or the profile cannot be priced.
   func placements(
     of cases: [CaseSpec], profile: ClusterProfile?, on comm: borrowing Communicator
-  ) throws -> [ExpertPlacement?] {
+  ) throws -> Solution {
     let priced = cases.map { $0.placement.needsPrices ? $0.priced : nil }
     var distinct: [CaseSpec] = []
     for case let spec? in priced where !distinct.contains(spec) { distinct.append(spec) }
-    guard !distinct.isEmpty else { return priced.map { _ in nil } }
+    guard !distinct.isEmpty else { return Solution(placements: priced.map { _ in nil }) }
     let own = try comm.agree(classify: Launch.exitCode) {
-      comm.rank == 0 ? try distinct.map { try solve($0, profile: profile).json() } : []
+      comm.rank == 0 ? try distinct.map { try solve($0, profile: profile) } : []
     }
     let solved = try distinct.indices.map { index in
       try ExpertPlacement(
-        json: comm.broadcast(comm.rank == 0 ? own[index] : [], root: 0),
+        json: comm.broadcast(comm.rank == 0 ? own[index].placement.json() : [], root: 0),
         file: distinct[index].placement.description)
     }
-    return priced.map { spec in spec.map { solved[distinct.firstIndex(of: $0)!] } }
+    return Solution(
+      placements: priced.map { spec in spec.map { solved[distinct.firstIndex(of: $0)!] } },
+      choices: zip(distinct, own).compactMap { spec, solved in
+        solved.choice.map { choice in
+          AutoChoiceRecord(
+            choice,
+            cases: cases.indices.filter { priced[$0] == spec }.map {
+              cases[$0].name(among: cases)
+            })
+        }
+      })
   }
 
-  private func solve(_ spec: CaseSpec, profile: ClusterProfile?) throws -> ExpertPlacement {
+  private func solve(_ spec: CaseSpec, profile: ClusterProfile?) throws -> SolvedPlacement {
     if Console.isTerminal { Console.replaceLine("placement \(spec.placement)") }
     defer { if Console.isTerminal { Console.replaceLine("") } }
     let fitted = try setup.fitted(
       for: [spec.placement], judgedSteps: judgedSteps, tokensPerStep: tokensPerStep,
       rankCount: projection.topology.rankCount, files: files)
-    return try setup.place(
+    return try setup.solve(
       spec.placement, topology: projection.topology, fitted: fitted, files: files
     ) { problem in
       guard let profile else { return }

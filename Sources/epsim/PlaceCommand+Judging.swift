@@ -93,13 +93,17 @@ extension PlaceCommand {
       try lab.judge(
         entry.placement, of: entry.spec, fittedTo: entry.problem.load, reference: reference,
         solveMs: entry.ms,
-        bounds: &bounds, refit: entry.problem.solve)
+        bounds: &bounds, refit: entry.problem.refit)
     }
     var record = PlacementLabRecord(
       judged.map(\.row), topology: topology, layers: lab.setup.layers.count, dedup: lab.dedup,
       replicaChoice: lab.choice, cluster: lab.profile?.name,
       fittedTokens: lab.setup.fitDescription,
       judgedTokens: judge ?? lab.setup.judgedDescription, movedFrom: reference.name)
+    let choices = solved.compactMap { entry in
+      entry.choice.map { AutoChoiceRecord($0, cases: [entry.placement.name]) }
+    }
+    if !choices.isEmpty { record.placementChoices = choices }
     let drifts = drift ? try self.drifts(solved, lab: lab) : []
     if drift {
       record.drift = Dictionary(uniqueKeysWithValues: drifts.map { ($0.name, $0.drift) })
@@ -161,7 +165,7 @@ extension PlaceCommand {
     _ solved: [Solved], lab: PlacementLab
   ) throws -> [(name: String, drift: PlacementDrift)] {
     try solved.filter(\.spec.needsLoad).map { entry in
-      (entry.placement.name, try lab.drift(of: entry.spec, refit: entry.problem.solve))
+      (entry.placement.name, try lab.drift(of: entry.spec, refit: entry.problem.refit))
     }
   }
 }

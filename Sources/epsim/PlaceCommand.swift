@@ -121,10 +121,10 @@ struct PlaceCommand: ParsableCommand {
     for spec in specs {
       let problem = try problem(spec, topology: topology, setting: setting)
       let start = MonotonicClock.now()
-      let placement = try problem.solve(nil)
+      let result = try problem.solve(nil)
       solved.append(
         Solved(
-          spec: spec, problem: problem, placement: placement,
+          spec: spec, problem: problem, placement: result.placement, choice: result.choice,
           ms: Double(MonotonicClock.now() - start) / 1e6))
     }
     if let write {
@@ -139,6 +139,7 @@ struct PlaceCommand: ParsableCommand {
     let spec: PlacementSpec
     let problem: Problem
     let placement: ExpertPlacement
+    let choice: AutoChoice?
     let ms: Double
   }
 
@@ -175,7 +176,10 @@ struct PlaceCommand: ParsableCommand {
     /// Nil where only a load is known.
     var lab: PlacementLab?
     /// Solves it for these tokens; nil for those that are fitted.
-    let solve: (FittedTokens?) throws -> ExpertPlacement
+    let solve: (FittedTokens?) throws -> SolvedPlacement
+
+    /// The placement for these tokens.
+    func refit(_ fitted: FittedTokens) throws -> ExpertPlacement { try solve(fitted).placement }
   }
 
   private func problem(
@@ -197,7 +201,7 @@ struct PlaceCommand: ParsableCommand {
         layerLists: [histogram.layers]
       ).complete(&problem)
       return Problem(load: histogram) { [problem] _ in
-        try spec.place(problem, modelLayers: histogram.layers)
+        try spec.solve(problem, modelLayers: histogram.layers)
       }
     }
     if let tokens, !(1...1_048_576).contains(tokens) {
@@ -218,7 +222,7 @@ struct PlaceCommand: ParsableCommand {
       layerLists: [Array(setup.model.moeLayers), setup.layers])
     let lab = try lab(setup, files: files, topology: topology, setting: setting)
     return Problem(load: fitted.load, lab: lab) { other in
-      try setup.place(spec, topology: topology, fitted: other ?? fitted, files: files) {
+      try setup.solve(spec, topology: topology, fitted: other ?? fitted, files: files) {
         rankValues.complete(&$0)
         try lab?.complete(&$0, for: spec)
       }

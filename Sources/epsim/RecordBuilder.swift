@@ -27,6 +27,7 @@ struct RecordBuilder {
       workload: session.recordedWorkload, complete: result.isComplete, groups: samples.groups,
       cases: cases)
     record.prediction = session.prediction?.record(measured: cases)
+    if !session.placementChoices.isEmpty { record.placementChoices = session.placementChoices }
     return record
   }
 

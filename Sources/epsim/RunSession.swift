@@ -36,6 +36,8 @@ struct RunSession {
   let profile: ClusterProfile?
   /// What it says about the cases, on rank 0.
   private(set) var prediction: SessionPrediction?
+  /// What placements called `auto` tried, on rank 0.
+  let placementChoices: [AutoChoiceRecord]
 
   /// Resolves the options to a configuration. Collective.
   init(
@@ -97,9 +99,10 @@ struct RunSession {
       tokensPerStep: configuration.tokenCount, judgedSteps: configuration.judgedSteps,
       precision: configuration.precision, secondLimit: cluster.secondLimit
     ).placements(of: cases, profile: profile, on: comm)
-    for (index, placement) in solved.enumerated() {
+    for (index, placement) in solved.placements.enumerated() {
       if let placement { configuration.cases[index].placement = placement }
     }
+    placementChoices = solved.choices
     self.configuration = configuration
     prediction = try comm.agree(classify: Launch.exitCode) {
       try profile.map {

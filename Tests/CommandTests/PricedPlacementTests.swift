@@ -57,6 +57,20 @@ struct PricedPlacementTests {
     #expect(outcome.output.contains("\nauto:1 "))
   }
 
+  @Test("a run prints and records what auto tried")
+  func chosen() throws {
+    let arguments =
+      ["run", "--placement", "auto:0", "--cluster", "emulated-1gbit"] + Self.cases
+    let outcome = try launch(2, arguments)
+    #expect(outcome.exitCode == 0, "\(outcome.error)")
+    #expect(outcome.output.contains("\nauto:0: chosen is "), "\(outcome.output)")
+    let json = try launch(2, arguments + ["--json"])
+    let record = try #require(try Tool.json(json) as? [String: Any], "\(json.error)")
+    let choices = try #require(record["placement_choices"] as? [[String: Any]])
+    #expect(choices.count == 1 && choices[0]["cases"] as? [String] == ["auto:0"])
+    #expect((choices[0]["candidates"] as? [Any])?.isEmpty == false)
+  }
+
   @Test("with a profile every case that it fits is predicted, the others say why")
   func predicted() throws {
     let arguments =

@@ -4,10 +4,12 @@
 import Foundation
 import Projection
 import Reporting
-import TestSupport
 import Testing
 
 @Suite struct ValidationReportTests {
+  private static let repository = URL(filePath: #filePath).deletingLastPathComponent()
+    .deletingLastPathComponent().deletingLastPathComponent()
+
   /// Predicted and measured steps, microseconds, with the interval of the latter.
   private func measured(
     _ name: String, _ predicted: Double, _ measured: Double, _ interval: [Double]
@@ -29,7 +31,7 @@ import Testing
     _ cases: [ValidatedCase], leftOut: [(name: String, reason: String)] = []
   ) throws -> PredictionRecord {
     let profile = try ProfileLibrary.open(
-      Command.repository.appending(path: "clusters/emulated-1gbit.yaml").path, folders: [])
+      Self.repository.appending(path: "clusters/emulated-1gbit.yaml").path, folders: [])
     return PredictionRecord(profile: profile, cases: cases, leftOut: leftOut)
   }
 
