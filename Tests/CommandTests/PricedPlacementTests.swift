@@ -30,8 +30,8 @@ struct PricedPlacementTests {
       4,
       [
         "compare", "--cluster", "emulated-1gbit", "--max-seconds", "100", "--case",
-        "placement=search:1", "--case", "placement=search:1,chunks=2", "--case",
-        "placement=search:1,dedup=rank", "--case", "placement=auto+4:1", "--case",
+        "placement=search:0", "--case", "placement=search:0,chunks=2", "--case",
+        "placement=search:0,dedup=rank", "--case", "placement=auto+4:0", "--case",
         "placement=contiguous",
       ])
     let loads = try cases.map {
