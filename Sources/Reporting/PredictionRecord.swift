@@ -18,15 +18,20 @@ public struct PredictionRecord: Codable, Sendable {
   /// Those that were predicted and measured, in the order of the run.
   public var cases: [ValidatedCase]
   public var leftOut: [LeftOut]
+  /// What of the steps lies outside of what the profile was measured on, in words.
+  public var outside: [String]
   /// The cases with the least predicted and the least measured step; null below two.
   @ExplicitNull public var predictedBest: String? = nil
   @ExplicitNull public var measuredBest: String? = nil
   /// What the predicted best takes over the measured best, less one; null below two.
   @ExplicitNull public var topOneRegret: Double? = nil
 
-  /// - Parameter leftOut: names and sentences of cases without a prediction.
+  /// - Parameters:
+  ///   - leftOut: names and sentences of cases without a prediction.
+  ///   - outside: what lies outside of what the profile was measured on.
   public init(
-    profile: ClusterProfile, cases: [ValidatedCase], leftOut: [(name: String, reason: String)]
+    profile: ClusterProfile, cases: [ValidatedCase], leftOut: [(name: String, reason: String)],
+    outside: [String] = []
   ) {
     self.profile = profile.name
     about = profile.about
@@ -38,6 +43,7 @@ public struct PredictionRecord: Codable, Sendable {
         groups.append(LeftOut(cases: [entry.name], reason: entry.reason))
       }
     }
+    self.outside = outside
     guard cases.count > 1 else { return }
     predictedBest = cases.min { $0.step.predictedUs < $1.step.predictedUs }?.name
     measuredBest = cases.min { $0.step.measuredUs < $1.step.measuredUs }?.name

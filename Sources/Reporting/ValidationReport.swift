@@ -34,7 +34,7 @@ public struct ValidationReport {
         ])
       }
     }
-    let parts = cases.isEmpty ? [] : [heading, table.text, verdict]
+    let parts = cases.isEmpty ? [] : [heading, table.text, verdict + outside]
     return (parts + leftOut).joined(separator: "\n\n")
   }
 
@@ -48,6 +48,12 @@ public struct ValidationReport {
       Steps of every case, and their phases of at least 5 %: mean over ranks, sums over layers;
       medians of steps\(remark)
       """
+  }
+
+  private var outside: String {
+    guard !prediction.outside.isEmpty else { return "" }
+    let words = prediction.outside.joined(separator: ", ")
+    return "\n" + Paragraph("EXTRAPOLATED: \(words)", indent: 2).text
   }
 
   /// A sentence for each reason.

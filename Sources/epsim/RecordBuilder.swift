@@ -26,7 +26,8 @@ struct RecordBuilder {
       environment: environment, model: session.recordedModel,
       workload: session.recordedWorkload, complete: result.isComplete, groups: samples.groups,
       cases: cases)
-    record.prediction = session.prediction?.record(measured: cases)
+    record.prediction = session.prediction?.record(
+      measured: cases, on: session.configuration.topology)
     if !session.placementChoices.isEmpty { record.placementChoices = session.placementChoices }
     return record
   }

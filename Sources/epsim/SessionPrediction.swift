@@ -13,8 +13,16 @@ internal import Timing
 /// What a profile says about the measured steps of a session.
 struct SessionPrediction {
   private let profile: ClusterProfile
-  /// [cases] the computed steps, or why there are none.
-  private let steps: [(name: String, outcome: Result<[ProjectedStep], InputError>)]
+  /// [cases] what was computed, or why nothing was.
+  private let cases: [(name: String, outcome: Result<Computed, InputError>)]
+
+  /// The steps of a case.
+  private struct Computed {
+    var steps: [ProjectedStep] = []
+    /// Of all exchanges and layers.
+    var messages: ClosedRange<Double>?
+    var rows: ClosedRange<Double>?
+  }
 
   /// Counts what every case sends and computes its steps. Local.
   ///
@@ -28,33 +36,41 @@ struct SessionPrediction {
       try profile.requireFit(topology, configuration.precision)
       return try profile.ranks(on: topology, configuration.precision)
     }
+    let leaves = profile.network.leaves?.nodesPerLeaf
     let computation = TrafficComputation(
       setup: session.setup, files: session.files, tokensPerStep: configuration.tokenCount,
       steps: configuration.judgedSteps, topology: topology)
-    steps = zip(session.cases, configuration.cases).map { spec, runCase in
-      let outcome: Result<[ProjectedStep], InputError> = ranks.flatMap { ranks in
+    cases = zip(session.cases, configuration.cases).map { spec, runCase in
+      let outcome: Result<Computed, InputError> = ranks.flatMap { ranks in
         Self.outcome {
           let projected = try CaseProjection(configuration).projected(
             spec, placement: runCase.placement)
           var projector = StepProjector(
             projected, network: profile.network, ranks: ranks, topology: topology)
-          var steps: [ProjectedStep] = []
+          var computed = Computed()
           try computation.count(spec, on: runCase.placement) { counters in
             let tokens = CaseProjection.tokensPerRank(
-              configuration.rankOfPosition[configuration.warmupSteps + steps.count],
+              configuration.rankOfPosition[configuration.warmupSteps + computed.steps.count],
               rankCount: topology.rankCount)
-            steps.append(
-              projector.step(
-                runCase.placement.layers.indices.map {
-                  LayerDemand(counters, layerRow: $0, tokensPerRank: tokens)
-                }))
+            let loads = runCase.placement.layers.indices.map {
+              LayerLoads(
+                LayerDemand(counters, layerRow: $0, tokensPerRank: tokens), of: projected,
+                nodesPerLeaf: leaves)
+            }
+            for load in loads {
+              computed.messages = union(computed.messages, load.messageBytes)
+              // Stand-ins take the same time for every row.
+              guard spec.compute == .real else { continue }
+              computed.rows = union(computed.rows, load.rowsPerExpert)
+            }
+            computed.steps.append(projector.step(loads: loads))
           }
-          return steps
+          return computed
         }
       }
       return (runCase.name, outcome)
     }
-    if mustPredict { for entry in steps { _ = try entry.outcome.get() } }
+    if mustPredict { for entry in cases { _ = try entry.outcome.get() } }
   }
 
   /// Keeps the sentence of bad input.
@@ -81,18 +97,30 @@ struct SessionPrediction {
   }
 
   /// Predictions beside what was measured so far.
-  func record(measured cases: [CaseRecord]) -> PredictionRecord {
-    PredictionRecord(
+  func record(measured: [CaseRecord], on topology: Topology) -> PredictionRecord {
+    let computed = cases.compactMap { try? $0.outcome.get() }
+    return PredictionRecord(
       profile: profile,
-      cases: steps.compactMap { entry in
-        guard case .success(let steps) = entry.outcome,
-          let measured = cases.first(where: { $0.name == entry.name })
+      cases: cases.compactMap { entry in
+        guard case .success(let computed) = entry.outcome,
+          let record = measured.first(where: { $0.name == entry.name })
         else { return nil }
-        return ValidatedCase(measured, predicted: steps)
+        return ValidatedCase(record, predicted: computed.steps)
       },
-      leftOut: steps.compactMap { entry in
+      leftOut: cases.compactMap { entry in
         guard case .failure(let error) = entry.outcome else { return nil }
         return (entry.name, "\(error)")
-      })
+      },
+      outside: profile.outsideHull(
+        of: topology, messages: computed.map(\.messages).reduce(nil, union),
+        rows: computed.map(\.rows).reduce(nil, union)))
   }
+}
+
+/// The smallest range that holds both.
+private func union(
+  _ one: ClosedRange<Double>?, _ other: ClosedRange<Double>?
+) -> ClosedRange<Double>? {
+  guard let one, let other else { return one ?? other }
+  return min(one.lowerBound, other.lowerBound)...max(one.upperBound, other.upperBound)
 }

@@ -21,8 +21,9 @@ struct ValidateCommand: DistributedCommand {
     discussion: """
       Without --cluster the ranks of the launch are measured first, on even loads;
       the cases are then predicted from that profile alone and run like those of
-      compare. Errors are given per step and per phase, for the order of the cases,
-      and for what choosing the predicted best would have cost.
+      compare. Placements such as auto are chosen by it too. Errors are given per
+      step and per phase, for the order of the cases, and for what choosing the
+      predicted best would have cost.
 
       --published runs nothing: it fits the models of links, kernels and experts to
       some rows of published tables (timings/) and predicts the others.

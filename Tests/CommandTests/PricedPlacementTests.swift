@@ -57,18 +57,30 @@ struct PricedPlacementTests {
     #expect(outcome.output.contains("\nauto:1 "))
   }
 
-  @Test("a run prints and records what auto tried")
+  @Test("auto says what it tried for each rate of the experts, in print and in the record")
   func chosen() throws {
     let arguments =
-      ["run", "--placement", "auto:0", "--cluster", "emulated-1gbit"] + Self.cases
+      [
+        "compare", "--placement", "auto:0", "--cluster", "emulated-1gbit", "--computed-ranks",
+        "none",
+      ]
+      + Self.cases + ["--expert-rate", "2G,20G"]
     let outcome = try launch(2, arguments)
     #expect(outcome.exitCode == 0, "\(outcome.error)")
-    #expect(outcome.output.contains("\nauto:0: chosen is "), "\(outcome.output)")
+    for rate in ["2G", "20G"] {
+      #expect(outcome.output.contains("\n\(rate): chosen is "), "\(outcome.output)")
+    }
     let json = try launch(2, arguments + ["--json"])
     let record = try #require(try Tool.json(json) as? [String: Any], "\(json.error)")
     let choices = try #require(record["placement_choices"] as? [[String: Any]])
-    #expect(choices.count == 1 && choices[0]["cases"] as? [String] == ["auto:0"])
-    #expect((choices[0]["candidates"] as? [Any])?.isEmpty == false)
+    #expect(choices.map { $0["cases"] as? [String] } == [["2G"], ["20G"]])
+    let contiguous = try choices.map { choice in
+      try #require(
+        (choice["candidates"] as? [[String: Any]])?.first { $0["name"] as? String == "contiguous" })
+    }
+    let times = contiguous.compactMap { $0["held_out_us"] as? Double }
+    // Stand-ins for experts are most of the slower layer, and are priced by their rate.
+    #expect(times.count == 2 && times[0] > 3 * times[1] && times[0] < 10 * times[1])
   }
 
   @Test("with a profile every case that it fits is predicted, the others say why")

@@ -79,6 +79,12 @@ import Testing
         "No prediction of a, c from profile emulated-1gbit: too fast.", "",
         "No prediction of b from profile emulated-1gbit: too slow.",
       ])
+    let profile = try ProfileLibrary.open(
+      Self.repository.appending(path: "clusters/emulated-1gbit.yaml").path, folders: [])
+    let far = PredictionRecord(
+      profile: profile, cases: [try measured("lpt", 90, 100, [95, 105])], leftOut: [],
+      outside: ["8 ranks (4 measured)", "messages of 3 kB"])
+    #expect(lines(far).last == "EXTRAPOLATED: 8 ranks (4 measured), messages of 3 kB")
     let none = try record([], leftOut: [(name: "a", reason: "too fast")])
     #expect(lines(none) == ["No prediction of any case from profile emulated-1gbit: too fast."])
   }
