@@ -76,8 +76,8 @@ public struct PlacementProblem: Sendable {
   public func requirePrices(for name: String) throws -> LayerPrices {
     guard let prices else {
       throw InputError(
-        "placement \(name): it is chosen by the time of a layer, accepted is 'epsim place' with "
-          + "--cluster, whose --write makes a file for runs")
+        "placement \(name): it is chosen by the time of a layer, accepted are place, run, compare and "
+          + "validate with --cluster; 'epsim place --write' makes a file for other commands")
     }
     return prices
   }

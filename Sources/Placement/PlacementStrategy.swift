@@ -10,4 +10,7 @@ public protocol PlacementStrategy: Sendable {
   ///
   /// - Throws: `InputError` when the strategy cannot serve the problem.
   func place(_ problem: PlacementProblem, name: String) throws -> ExpertPlacement
+
+  /// The same with the reason, where a strategy has one to tell.
+  func solve(_ problem: PlacementProblem, name: String) throws -> SolvedPlacement
 }

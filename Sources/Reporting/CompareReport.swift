@@ -16,12 +16,12 @@ public struct CompareReport {
     let parts =
       record.workload.stepTokens.count > 1
       ? [heading, SizeTable(record.cases).text, exchange.remark, ChoiceTable(record.cases).text]
-        + notes + [Crossover(record.cases).text]
+        + notes + [Crossover(record.cases).text, record.placementChoiceText, record.predictionText]
       : [
         heading, caseTable, termTable, exchange.text, OverlapTable(record.cases, unit: unit).text,
         ChoiceTable(record.cases).text, capacityTable,
         LaunchSpread(record, unit).text,
-      ] + balanceTables + notes + [explanations]
+      ] + balanceTables + notes + [explanations, record.placementChoiceText, record.predictionText]
     return parts.filter { !$0.isEmpty }.joined(separator: "\n\n")
   }
 

@@ -99,6 +99,8 @@ public struct PlacementLabRecord: Encodable {
   /// Rows that no other beats in load max/mean and copies between nodes.
   public let frontOfLoadAndTraffic: [String]
   public let remarks: [String]
+  /// What placements called `auto` tried; absent where there are none.
+  public var placementChoices: [AutoChoiceRecord]?
   /// How fitted placements grow old, by name; absent unless asked for.
   public var drift: [String: PlacementDrift]?
   /// Experts lent for single batches; absent unless asked for.

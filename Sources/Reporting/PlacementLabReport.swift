@@ -15,6 +15,7 @@ public struct PlacementLabReport {
     var parts = [heading, table, legend]
     if !fronts.isEmpty { parts.append(fronts) }
     if !record.remarks.isEmpty { parts.append(remarks) }
+    parts += (record.placementChoices ?? []).map { AutoChoiceReport($0).text }
     return parts.joined(separator: "\n\n")
   }
 

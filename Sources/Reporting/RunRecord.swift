@@ -22,6 +22,10 @@ public struct RunRecord: Codable, Sendable {
   /// Where the samples come from: the first launch, its resumptions, further launches.
   public var groups: [SampleGroup]
   public var cases: [CaseRecord]
+  /// What a profile of the ranks says about the cases; absent where none is named.
+  public var prediction: PredictionRecord?
+  /// What placements called `auto` tried; absent where there are none.
+  public var placementChoices: [AutoChoiceRecord]?
 
   public init(
     created: String, command: [String], environment: Environment, model: Model,

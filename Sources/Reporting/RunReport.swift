@@ -26,6 +26,7 @@ public struct RunReport {
       CapacityTable(entry.capacityUse.map { [(capacityName, $0)] } ?? []).text,
       ChoiceTable([entry]).text, BalanceTable(entry.balance ?? []).text,
       LaunchSpread(record, unit).text, figures + "\n" + attribution.checkLine,
+      record.placementChoiceText, record.predictionText,
     ].filter { !$0.isEmpty }.joined(separator: "\n\n")
   }
 

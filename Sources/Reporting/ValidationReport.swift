@@ -1,41 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// epsim: what `epsim validate` prints.
+// epsim: what `epsim validate` prints, and others beside their figures.
 
-public import Projection
+internal import Projection
 
 /// Predicted against measured, case by case and phase by phase, and what it says about choosing.
 public struct ValidationReport {
-  private let cases: [ValidatedCase]
-  private let profile: ClusterProfile
-  private let record: RunRecord
+  private let prediction: PredictionRecord
+  /// Whether there were more ranks than cores: times are then no measurement.
+  private let isFunctionalOnly: Bool
 
-  public init(_ cases: [ValidatedCase], profile: ClusterProfile, record: RunRecord) {
-    self.cases = cases
-    self.profile = profile
-    self.record = record
+  public init(_ prediction: PredictionRecord, isFunctionalOnly: Bool) {
+    self.prediction = prediction
+    self.isFunctionalOnly = isFunctionalOnly
   }
 
-  /// The steps of all cases.
-  public var steps: PredictionCheck {
-    PredictionCheck(
-      cases.map { entry in
-        PredictionCheck.Entry(
-          name: entry.name, predicted: entry.step.predictedUs, measured: entry.step.measuredUs,
-          interval: entry.measuredCi95.map { $0[0]...$0[1] })
-      })
-  }
-
-  /// The judged phases of all cases.
-  public var phases: PredictionCheck {
-    PredictionCheck(
-      cases.flatMap { entry in
-        entry.judgedPhases.map {
-          PredictionCheck.Entry(
-            name: "\(entry.name), \($0.name)", predicted: $0.figure.predictedUs,
-            measured: $0.figure.measuredUs)
-        }
-      })
-  }
+  private var cases: [ValidatedCase] { prediction.cases }
 
   public var text: String {
     var table = TextTable([
@@ -55,22 +34,40 @@ public struct ValidationReport {
         ])
       }
     }
-    return [heading, "", table.text, "", verdict].joined(separator: "\n")
+    let parts = cases.isEmpty ? [] : [heading, table.text, verdict + outside]
+    return (parts + leftOut).joined(separator: "\n\n")
   }
 
   private var heading: String {
     let remark =
-      record.environment.functionalOnly
-      ? "\nmore ranks than cores: functional only, not a timing" : ""
+      isFunctionalOnly ? "\nmore ranks than cores: functional only, not a timing" : ""
+    let profile = Paragraph(
+      "Predicted from profile \(prediction.profile): \(prediction.about)", indent: 2)
     return """
-      Predicted from profile \(profile.name): \(profile.about)
+      \(profile.text)
       Steps of every case, and their phases of at least 5 %: mean over ranks, sums over layers;
       medians of steps\(remark)
       """
   }
 
+  private var outside: String {
+    guard !prediction.outside.isEmpty else { return "" }
+    let words = prediction.outside.joined(separator: ", ")
+    return "\n" + Paragraph("EXTRAPOLATED: \(words)", indent: 2).text
+  }
+
+  /// A sentence for each reason.
+  private var leftOut: [String] {
+    prediction.leftOut.map { entry in
+      let names = cases.isEmpty ? "any case" : entry.cases.joined(separator: ", ")
+      return Paragraph(
+        "No prediction of \(names) from profile \(prediction.profile): \(entry.reason).", indent: 2
+      ).text
+    }
+  }
+
   private var verdict: String {
-    let (steps, phases) = (steps, phases)
+    let (steps, phases) = (prediction.steps, prediction.phases)
     var lines = [
       "mean absolute error: step \(Self.percent(steps.meanAbsoluteError ?? 0, signed: false)), "
         + "phases \(Self.percent(phases.meanAbsoluteError ?? 0, signed: false))"
@@ -83,12 +80,29 @@ public struct ValidationReport {
     } else if cases.count > 1 {
       lines.append("order: all measured intervals overlap, there is none to predict")
     }
-    if cases.count > 1, let regret = steps.topOneRegret {
+    if let regret = prediction.topOneRegret {
+      lines.append(best)
       lines.append(
         "choosing the predicted best costs \(Self.percent(regret, signed: false)) over the measured "
           + "best")
     }
     return lines.joined(separator: "\n")
+  }
+
+  /// Whether the predicted best is the measured best.
+  private var best: String {
+    let predicted = cases.first { $0.name == prediction.predictedBest }
+    let measured = cases.first { $0.name == prediction.measuredBest }
+    guard let predicted, let measured else { return "" }
+    if predicted.name == measured.name {
+      return Paragraph("best: \(predicted.name), predicted and measured", indent: 2).text
+    }
+    let intervals = [predicted, measured].compactMap(\.measuredCi95).map { $0[0]...$0[1] }
+    let isTie = intervals.count == 2 && intervals[0].overlaps(intervals[1])
+    return Paragraph(
+      "best: \(predicted.name) predicted, \(measured.name) measured"
+        + (isTie ? ", their intervals overlap" : ""), indent: 2
+    ).text
   }
 
   private static func time(_ microseconds: Double) -> String {
@@ -102,9 +116,10 @@ public struct ValidationReport {
   /// The figures as JSON.
   public var json: String {
     get throws {
-      try RecordCoding.text(
+      let (steps, phases) = (prediction.steps, prediction.phases)
+      return try RecordCoding.text(
         Output(
-          profile: profile.name, cases: cases,
+          profile: prediction.profile, cases: cases,
           meanAbsoluteError: .init(
             step: steps.meanAbsoluteError ?? 0, phases: phases.meanAbsoluteError ?? 0),
           pairsInOrder: [steps.pairs.inOrder, steps.pairs.of],
@@ -125,5 +140,19 @@ public struct ValidationReport {
     var pairsInOrder: [Int]
     @ExplicitNull var rankCorrelation: Double?
     @ExplicitNull var topOneRegret: Double?
+  }
+}
+
+extension RunRecord {
+  /// What placements called `auto` tried; empty where there are none.
+  var placementChoiceText: String {
+    (placementChoices ?? []).map { AutoChoiceReport($0).text }.joined(separator: "\n\n")
+  }
+
+  /// Predicted against measured; empty where no profile is named.
+  var predictionText: String {
+    prediction.map {
+      ValidationReport($0, isFunctionalOnly: environment.functionalOnly).text
+    } ?? ""
   }
 }

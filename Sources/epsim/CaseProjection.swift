@@ -39,11 +39,17 @@ struct CaseProjection {
       slowdowns: spec.disturbance.slowdown.map { [$0.rank: $0.factor] } ?? [:])
   }
 
-  private func requireProjectable(_ spec: CaseSpec) throws {
+  /// Refuses an exchange whose time does not follow from what tokens ask for.
+  func requirePriceable(_ spec: CaseSpec) throws {
     if let text = spec.automatic.text {
       throw InputError("\(text) cannot be projected, accepted is a named way to exchange rows")
     }
     try Self.requireProjectable(spec.transport)
+  }
+
+  /// Refuses a case whose steps cannot be computed.
+  func requireProjectable(_ spec: CaseSpec) throws {
+    try requirePriceable(spec)
     if spec.disturbance.jitterMicroseconds > 0 {
       throw InputError(
         "--jitter \(spec.disturbance.jitterMicroseconds) cannot be projected, accepted are --delay "

@@ -29,6 +29,9 @@ struct CompareCommand: DistributedCommand {
       What capacity and drop policies drop, and what is left empty:
         epsim compare --workload router --capacity none,1,1.25 \\
           --drop-policy position,probability,reroute
+      Placements that are chosen for each case by what its layers cost on a cluster:
+        scripts/launch -n 4 -- .build/release/epsim compare --workload zipf:1.1 \\
+          --placement eplb,search,auto --dedup none,node --cluster here.yaml
       What each way of an exchange costs, with the bytes that travel:
         scripts/launch -n 2 -- .build/release/epsim compare --dedup none,rank \\
           --transport alltoallv,p2p,shm+p2p
@@ -55,6 +58,7 @@ struct CompareCommand: DistributedCommand {
   @OptionGroup(title: "Placement") var cases: CaseOptions
   @OptionGroup(title: "Routing and capacity") var routing: RoutingOptions
   @OptionGroup(title: "Exchange, compute and timing") var execution: ExecutionOptions
+  @OptionGroup(title: "Cluster") var cluster: ClusterOptions
   @OptionGroup(title: "Run") var run: RunOptions
 
   @Option(
@@ -86,7 +90,7 @@ struct CompareCommand: DistributedCommand {
     }
     let session = try RunSession(
       workload: workload, cases: cases, exchangeTable: execution.exchangeTable, run: run,
-      arguments: arguments, on: comm)
+      arguments: arguments, cluster: SessionCluster(cluster, cases: cases), on: comm)
     if comm.rank == 0, let remark { Console.note(remark) }
     guard let record = try session.run(on: comm) else { return }
     if run.json {
@@ -96,6 +100,7 @@ struct CompareCommand: DistributedCommand {
     print(CompareReport(record).text)
     guard session.setup.spec != nil, session.stepTokens.count == 1, !ranks.isEmpty else { return }
     let rows = try ranks.flatMap { try session.computedTraffic(ranks: $0) }
+    guard !rows.isEmpty else { return }
     print(
       "\nThe same placements on other rank counts, computed from the workload (nothing was run):\n")
     print(TrafficTable(rows).text)
@@ -114,15 +119,15 @@ struct CompareCommand: DistributedCommand {
 
 extension RunSession {
   /// Load and traffic of every case on another number of ranks, at most eight a node, on the tokens
-  /// that were measured. Placement files are for one number of ranks and are left out, as is a
-  /// placement that refuses this number.
+  /// that were measured. Placement files and placements that were chosen by a profile of the ranks
+  /// are for one number of ranks and are left out, as is a placement that refuses this number.
   func computedTraffic(ranks: Int) throws -> [TrafficTable.Row] {
     let computation = TrafficComputation(
       setup: setup, files: files, tokensPerStep: configuration.tokenCount,
       steps: configuration.warmupSteps..<configuration.warmupSteps + configuration.measuredSteps,
       topology: Topology(ranks: ranks, nodes: (ranks + 7) / 8))
     return try cases.compactMap { spec in
-      if spec.placement.filePath != nil { return nil }
+      if spec.placement.filePath != nil || spec.placement.needsPrices { return nil }
       do {
         return try computation.row(spec, name: spec.name(among: cases))
       } catch let error as InputError {

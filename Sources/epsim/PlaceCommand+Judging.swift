@@ -87,13 +87,19 @@ extension PlaceCommand {
       try entry.problem.lab!.judge(
         entry.placement, of: entry.spec, fittedTo: entry.problem.load, reference: reference,
         solveMs: entry.ms,
-        bounds: &bounds, refit: entry.problem.solve)
+        bounds: &bounds, refit: entry.problem.refit)
     }
     var record = PlacementLabRecord(
       judged.map(\.row), topology: topology, layers: lab.setup.layers.count,
       cluster: lab.setting.profile?.name,
       fittedTokens: lab.setup.fitDescription,
       judgedTokens: judge ?? lab.setup.judgedDescription, movedFrom: reference.name)
+    let choices = solved.compactMap { entry in
+      entry.choice.map {
+        AutoChoiceRecord($0, cases: [entry.problem.lab!.setting.name(of: entry.placement)])
+      }
+    }
+    if !choices.isEmpty { record.placementChoices = choices }
     let drifts = drift ? try self.drifts(solved) : []
     if drift {
       record.drift = Dictionary(uniqueKeysWithValues: drifts.map { ($0.name, $0.drift) })
@@ -161,7 +167,7 @@ extension PlaceCommand {
       let lab = entry.problem.lab!
       return (
         lab.setting.name(of: entry.placement),
-        try lab.drift(of: entry.spec, refit: entry.problem.solve)
+        try lab.drift(of: entry.spec, refit: entry.problem.refit)
       )
     }
   }

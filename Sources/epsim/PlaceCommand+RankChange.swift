@@ -24,12 +24,12 @@ extension PlaceCommand {
     var layers = 0
     for spec in specs {
       let start = try problem(spec, topology)
-      let old = try start.solve(nil)
+      let old = try start.solve(nil).placement
       layers = old.layers.count
       let expertBytes = start.lab.map { lab in
         Bytes(
           Double(lab.setup.model.expertParameterCount)
-            * (lab.profile?.usualPrecision.bytes ?? 2))
+            * (lab.setting.profile?.usualPrecision.bytes ?? 2))
       }
       func row(
         _ placement: ExpertPlacement, _ count: Int?, lost: Int? = nil, _ change: RankChange,
@@ -45,7 +45,7 @@ extension PlaceCommand {
       for count in changes {
         let changed = topology.with(rankCount: topology.rankCount + count)
         let next = try problem(spec, changed)
-        let new = try next.solve(nil)
+        let new = try next.solve(nil).placement
         let change = RankChange(
           from: old, to: new, topology: count > 0 ? changed : topology,
           relabelling: spec.usualRelabelling)

@@ -163,10 +163,10 @@ struct PlaceCommand: ParsableCommand {
     for (spec, setting) in plans {
       let problem = try problem(spec, topology: topology, setting: setting)
       let start = MonotonicClock.now()
-      let placement = try problem.solve(nil)
+      let result = try problem.solve(nil)
       solved.append(
         Solved(
-          spec: spec, problem: problem, placement: placement,
+          spec: spec, problem: problem, placement: result.placement, choice: result.choice,
           ms: Double(MonotonicClock.now() - start) / 1e6))
     }
     if let write {
@@ -181,6 +181,7 @@ struct PlaceCommand: ParsableCommand {
     let spec: PlacementSpec
     let problem: Problem
     let placement: ExpertPlacement
+    let choice: AutoChoice?
     let ms: Double
   }
 
@@ -219,7 +220,10 @@ struct PlaceCommand: ParsableCommand {
     /// Nil where ranks are alike.
     let rankSpeeds: [Double]?
     /// Solves it for these tokens; nil for those that are fitted.
-    let solve: (FittedTokens?) throws -> ExpertPlacement
+    let solve: (FittedTokens?) throws -> SolvedPlacement
+
+    /// The placement for these tokens.
+    func refit(_ fitted: FittedTokens) throws -> ExpertPlacement { try solve(fitted).placement }
   }
 
   private func problem(
@@ -241,7 +245,7 @@ struct PlaceCommand: ParsableCommand {
         layerLists: [histogram.layers])
       rankValues.complete(&problem)
       return Problem(load: histogram, rankSpeeds: rankValues.rankSpeeds) { [problem] _ in
-        try spec.place(problem, modelLayers: histogram.layers)
+        try spec.solve(problem, modelLayers: histogram.layers)
       }
     }
     if let tokens, !(1...1_048_576).contains(tokens) {
@@ -262,7 +266,7 @@ struct PlaceCommand: ParsableCommand {
       layerLists: [Array(setup.model.moeLayers), setup.layers])
     let lab = try lab(setup, files: files, topology: topology, setting: setting)
     return Problem(load: fitted.load, lab: lab, rankSpeeds: rankValues.rankSpeeds) { other in
-      try setup.place(spec, topology: topology, fitted: other ?? fitted, files: files) {
+      try setup.solve(spec, topology: topology, fitted: other ?? fitted, files: files) {
         rankValues.complete(&$0)
         try lab?.complete(&$0, for: spec)
       }

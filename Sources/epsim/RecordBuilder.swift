@@ -20,11 +20,16 @@ struct RecordBuilder {
   let samples: RunSamples
 
   var record: RunRecord {
-    RunRecord(
+    let cases = cases
+    var record = RunRecord(
       created: samples.groups.last!.created, command: session.arguments,
       environment: environment, model: session.recordedModel,
       workload: session.recordedWorkload, complete: result.isComplete, groups: samples.groups,
       cases: cases)
+    record.prediction = session.prediction?.record(
+      measured: cases, on: session.configuration.topology)
+    if !session.placementChoices.isEmpty { record.placementChoices = session.placementChoices }
+    return record
   }
 
   private var environment: RunRecord.Environment {

@@ -21,6 +21,10 @@ struct RunCommand: DistributedCommand {
         scripts/launch -n 2 -- .build/release/epsim run \\
           --model deepseek-v2-lite --layers 1,19 --tokens 2048 \\
           --workload examples/traces/deepseek-v2-lite-law.safetensors
+      Experts placed by what a layer costs on these ranks:
+        scripts/launch -n 2 -- .build/release/epsim calibrate --output here.yaml
+        scripts/launch -n 2 -- .build/release/epsim run --workload zipf:1.2 \\
+          --placement auto --cluster here.yaml
       Another router, a capacity, and the balance losses of every layer:
         epsim run --workload router:sigmoid --capacity 1.25 --losses
       Many ranks on few cores (experts sleep for their modelled time), and a
@@ -37,6 +41,7 @@ struct RunCommand: DistributedCommand {
   @OptionGroup(title: "Placement") var cases: CaseOptions
   @OptionGroup(title: "Routing and capacity") var routing: RoutingOptions
   @OptionGroup(title: "Exchange, compute and timing") var execution: ExecutionOptions
+  @OptionGroup(title: "Cluster") var cluster: ClusterOptions
   @OptionGroup(title: "Run") var run: RunOptions
 
   func run(arguments: [String], on comm: borrowing Communicator) throws {
@@ -47,7 +52,7 @@ struct RunCommand: DistributedCommand {
     try StepSizes(run).requireOne()
     let session = try RunSession(
       workload: workload, cases: cases, exchangeTable: execution.exchangeTable, run: run,
-      arguments: arguments, on: comm)
+      arguments: arguments, cluster: SessionCluster(cluster, cases: cases), on: comm)
     if comm.rank == 0, let remark { Console.note(remark) }
     guard let record = try session.run(on: comm) else { return }
     if run.json {

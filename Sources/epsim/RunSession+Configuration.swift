@@ -58,8 +58,9 @@ extension RunSession {
     let dtype = try elementType(run.dtype, supportsBF16: supportsBF16)
     try setup.model.requireFullWidthRows()
     let fitted = try setup.fitted(
-      for: cases.map(\.placement), judgedSteps: warmup..<warmup + measured, tokensPerStep: tokens,
-      rankCount: ranks, files: files)
+      for: cases.map(\.placement).filter { !$0.needsPrices },
+      judgedSteps: warmup..<warmup + measured, tokensPerStep: tokens, rankCount: ranks,
+      files: files)
     if let length = run.sequenceLength, setup.router == nil {
       throw InputError(
         "--sequence-length \(length) has no effect: looked-up choices have no probabilities, which "
@@ -83,8 +84,9 @@ extension RunSession {
         defaultWire: WireFormat(dtype), table: table)
       return RunCase(
         name: spec.name(among: cases), routing: routing.indexOfCase[index],
-        placement: try setup.place(
-          spec.placement, topology: topology, fitted: fitted, files: files),
+        placement: spec.placement.needsPrices
+          ? try spec.placement.unsolved(setup.model, layers: setup.layers, topology: topology)
+          : try setup.place(spec.placement, topology: topology, fitted: fitted, files: files),
         replicaChoice: spec.replicaChoice,
         exchange: exchange, selection: selection, compute: spec.expertCompute, timing: spec.timing,
         disturbance: spec.disturbance)

@@ -8,6 +8,7 @@ internal import Kernels
 internal import MPI
 internal import MoE
 internal import Placement
+internal import Projection
 internal import Reporting
 internal import Timing
 internal import Workloads
@@ -31,11 +32,17 @@ struct RunSession {
   let stepTokens: [Int]
   /// [cases] what the capacity of each case offers; nil where it is dropless.
   let capacityOffers: [CapacityUse.Offer?]
+  /// What layers cost on these ranks, on rank 0; nil on the others, and where it is not asked for.
+  let profile: ClusterProfile?
+  /// What it says about the cases, on rank 0.
+  private(set) var prediction: SessionPrediction?
+  /// What placements called `auto` tried, on rank 0.
+  let placementChoices: [AutoChoiceRecord]
 
   /// Resolves the options to a configuration. Collective.
   init(
     workload: WorkloadOptions, cases: [CaseSpec], exchangeTable: String?, run: RunOptions,
-    arguments: [String], on comm: borrowing Communicator
+    arguments: [String], cluster: SessionCluster = .none, on comm: borrowing Communicator
   ) throws {
     try Self.check(run)
     let sizes = try StepSizes(run)
@@ -68,6 +75,7 @@ struct RunSession {
     options = run
     // From here on every rank works on the same values; agreement covers what still may differ.
     let table: MeasuredExchanges?
+    var configuration: RunConfiguration
     (setup, stepTokens, configuration, capacityOffers, table) = try comm.agree(
       classify: Launch.exitCode
     ) {
@@ -82,6 +90,24 @@ struct RunSession {
         setup: setup, tokensPerStep: configuration.tokenCount,
         steps: run.warmup..<run.warmup + run.steps, rankCount: machine.topology.rankCount)
       return (setup, stepTokens, configuration, try cases.map(capacity.figures), table)
+    }
+    profile = try Self.profile(
+      cluster, for: configuration, cases: cases, setup: setup, stepTokens: stepTokens,
+      machine: machine, context: context, on: comm)
+    let solved = try CaseSolving(
+      setup: setup, files: files, projection: CaseProjection(configuration),
+      tokensPerStep: configuration.tokenCount, judgedSteps: configuration.judgedSteps,
+      precision: configuration.precision, secondLimit: cluster.secondLimit
+    ).placements(of: cases, profile: profile, on: comm)
+    for (index, placement) in solved.placements.enumerated() {
+      if let placement { configuration.cases[index].placement = placement }
+    }
+    placementChoices = solved.choices
+    self.configuration = configuration
+    prediction = try comm.agree(classify: Launch.exitCode) {
+      try profile.map {
+        try SessionPrediction(self, by: $0, mustPredict: cluster.mustPredict)
+      }
     }
     if comm.rank == 0, let remark = setup.modelRemark { Console.note(remark) }
     if comm.rank == 0, let table,

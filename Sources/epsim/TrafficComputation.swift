@@ -18,6 +18,11 @@ struct TrafficComputation {
 
   private static let largestCounters = 4_000_000_000
 
+  /// A live router tells nothing without running.
+  static let liveRouter = InputError(
+    "load and traffic of a live router cannot be computed without running it; use --workload with "
+      + "a trace or a generator")
+
   /// Solves the placement of a case.
   func placement(_ spec: CaseSpec) throws -> ExpertPlacement {
     let fitted = try setup.fitted(
@@ -35,9 +40,7 @@ struct TrafficComputation {
     _ spec: CaseSpec, on placement: ExpertPlacement, add: (TrafficCounters) -> Void
   ) throws {
     guard let source = try setup.source(of: spec, tokensPerStep: tokensPerStep) else {
-      throw InputError(
-        "load and traffic of a live router cannot be computed without running it; use --workload "
-          + "with a trace or a generator")
+      throw Self.liveRouter
     }
     // Two matrices of R x R counters per layer, held twice while they are summed.
     let bytes = 32 * setup.layers.count * topology.rankCount * topology.rankCount

@@ -21,8 +21,9 @@ struct ValidateCommand: DistributedCommand {
     discussion: """
       Without --cluster the ranks of the launch are measured first, on even loads;
       the cases are then predicted from that profile alone and run like those of
-      compare. Errors are given per step and per phase, for the order of the cases,
-      and for what choosing the predicted best would have cost.
+      compare. Placements such as auto are chosen by it too. Errors are given per
+      step and per phase, for the order of the cases, and for what choosing the
+      predicted best would have cost.
 
       --published runs nothing: it fits the models of links, kernels and experts to
       some rows of published tables (timings/) and predicts the others.
@@ -43,14 +44,8 @@ struct ValidateCommand: DistributedCommand {
   @OptionGroup(title: "Placement") var cases: CaseOptions
   @OptionGroup(title: "Routing and capacity") var routing: RoutingOptions
   @OptionGroup(title: "Exchange, compute and timing") var execution: ExecutionOptions
+  @OptionGroup(title: "Cluster") var cluster: ClusterOptions
   @OptionGroup(title: "Run") var run: RunOptions
-
-  @Option(
-    help: """
-      Profile of these ranks: the path of a file that 'epsim calibrate' wrote. Default: measured \
-      now, on even loads.
-      """)
-  var cluster: String?
 
   @Flag(help: "Measure few sizes only where the ranks are measured.")
   var quick = false
@@ -60,54 +55,30 @@ struct ValidateCommand: DistributedCommand {
 
   func run(arguments: [String], on comm: borrowing Communicator) throws {
     if published { return try printPublished(arguments: arguments, on: comm) }
-    if let cluster, quick {
+    if let name = cluster.cluster, quick {
       throw InputError(
-        "--quick with --cluster \(cluster), which leaves nothing to measure; accepted is one of them"
+        "--quick with --cluster \(name), which leaves nothing to measure; accepted is one of them"
       )
     }
     let (cases, remark) = try CaseSpec.all(cases, routing, execution)
+    try cluster.checkSeconds(for: cases)
     let session = try RunSession(
       workload: workload, cases: cases, exchangeTable: execution.exchangeTable, run: run,
-      arguments: arguments, on: comm)
+      arguments: arguments,
+      cluster: SessionCluster(
+        source: cluster.cluster.map { .named($0) } ?? .measured(isQuick: quick),
+        secondLimit: cluster.maxSeconds ?? SessionCluster.usualSeconds, mustPredict: true),
+      on: comm)
     if comm.rank == 0, let remark { Console.note(remark) }
-    let prediction = try comm.agree(classify: Launch.exitCode) {
-      try SessionPrediction(session)
-    }
-    let profile = try profile(of: session, on: comm)
-    // Before the run: what is found after it is found too late.
-    try comm.agree(classify: Launch.exitCode) {
-      if let profile { try prediction.requireFit(profile) }
-    }
-    guard let record = try session.run(on: comm), let profile else { return }
-    if cluster == nil, run.output != "-" {
+    guard let record = try session.run(on: comm), let profile = session.profile else { return }
+    if cluster.cluster == nil, run.output != "-" {
       let path = "\(run.output)/cluster.yaml"
       try OutputFile.write(Array(profile.yaml.utf8), toPath: path)
       Console.note("profile: \(path)")
     }
-    let rows = try prediction.rows(by: profile, measured: record)
-    let report = ValidationReport(rows, profile: profile, record: record)
+    guard let prediction = record.prediction else { preconditionFailure("no prediction") }
+    let report = ValidationReport(
+      prediction, isFunctionalOnly: record.environment.functionalOnly)
     print(run.json ? try report.json : report.text)
-  }
-
-  /// The profile that predictions are made from, on rank 0; nil on the others. Collective.
-  private func profile(
-    of session: RunSession, on comm: borrowing Communicator
-  ) throws -> ClusterProfile? {
-    if let cluster {
-      return try comm.agree(classify: Launch.exitCode) {
-        try comm.rank == 0 ? ClusterLibrary.open(cluster) : nil
-      }
-    }
-    var grid = ClusterGrid(
-      model: session.setup.model, topology: session.machine.topology,
-      elementType: session.configuration.elementType,
-      scheme: ExchangeScheme(
-        transport: session.cases[0].transport, wire: WireFormat(session.configuration.elementType)),
-      seed: session.setup.options.seed)
-    grid.measuresExperts = session.cases.contains { $0.compute == .real }
-    if quick { grid.makeQuick() }
-    return try ProfileMeasurement(
-      grid: grid, machine: session.machine, context: session.context, name: "here", lineRate: nil
-    ).fit(on: comm)?.profile
   }
 }

@@ -154,6 +154,14 @@ struct WorkloadSetup {
     _ spec: PlacementSpec, topology: Topology, fitted: FittedTokens, files: InputFiles,
     complete: (inout PlacementProblem) throws -> Void = { _ in }
   ) throws -> ExpertPlacement {
+    try solve(spec, topology: topology, fitted: fitted, files: files, complete: complete).placement
+  }
+
+  /// The same with the reason, where the strategy has one to tell.
+  func solve(
+    _ spec: PlacementSpec, topology: Topology, fitted: FittedTokens, files: InputFiles,
+    complete: (inout PlacementProblem) throws -> Void
+  ) throws -> SolvedPlacement {
     let groups = options.groups ?? model.expertGroupCount
     guard (1...model.expertCount).contains(groups) else {
       throw InputError("--groups \(groups), accepted are 1 to \(model.expertCount)")
@@ -161,7 +169,7 @@ struct WorkloadSetup {
     var problem = PlacementProblem(
       load: fitted.load, topology: topology, groups: groups, evidence: fitted.evidence)
     try complete(&problem)
-    return try spec.place(problem, modelLayers: Array(model.moeLayers), readFile: files.bytes)
+    return try spec.solve(problem, modelLayers: Array(model.moeLayers), readFile: files.bytes)
   }
 
   /// What placements were fitted to, in words.

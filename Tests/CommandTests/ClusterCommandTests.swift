@@ -195,7 +195,7 @@ struct ClusterCommandTests {
     try refuse(2, "--cluster", path, part: "2 ranks on a node of cluster ranks-1 are not accepted")
     try refuse(
       2, "--cluster", "dgx-h100", "--dtype", "f32", part: "dgx-h100 has no rank.peak.f32")
-    try refuse(1, "--tokens", "8,16", part: "--tokens of several sizes cannot be validated")
+    try refuse(1, "--tokens", "8,16", part: "--tokens of several sizes cannot be predicted")
     try refuse(1, "--workload", "router", part: "a live router cannot be computed")
     try refuse(1, "--transport", "padded", part: "--transport padded cannot be projected")
     try refuse(1, "--jitter", "3", part: "--jitter 3.0 cannot be projected")

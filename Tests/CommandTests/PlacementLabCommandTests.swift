@@ -125,6 +125,32 @@ struct PlacementLabCommandTests {
     #expect(record["judging"] is [String: Any])
   }
 
+  @Test("auto says what it tried and why it chose")
+  func automatic() throws {
+    let arguments = [
+      "--model", "deepseek-v2-lite", "--workload", Tool.lawTrace, "--layers", "1", "--ranks", "4",
+      "--nodes", "2", "--cluster", "emulated-1gbit", "--dedup", "node", "--tokens", "64",
+      "--placement", "lpt,auto:0", "--max-seconds", "2",
+    ]
+    let record = try json(arguments)
+    let choices = try #require(record["placement_choices"] as? [[String: Any]])
+    #expect(choices.count == 1 && choices[0]["cases"] as? [String] == ["auto:0"])
+    let candidates = try #require(choices[0]["candidates"] as? [[String: Any]])
+    let times = candidates.compactMap { $0["held_out_us"] as? Double }
+    let chosen = try #require(
+      candidates.first { $0["name"] as? String == choices[0]["chosen"] as? String })
+    #expect(times.count == candidates.count && chosen["held_out_us"] as? Double == times.min())
+    #expect(choices[0]["held_out_windows"] as? Int == 4)
+    // Every strategy was tried, or was kept out for a reason.
+    let leftOut = try #require(choices[0]["left_out"] as? [String])
+    #expect(candidates.count + leftOut.count == 8)
+
+    let text = try place(arguments).output
+    #expect(text.contains("\nauto:0: chosen is "), "\(text)")
+    #expect(text.contains("held-out windows") && text.contains("tried, modelled "))
+    #expect(try json(Self.trace + ["--ranks", "4"])["placement_choices"] == nil)
+  }
+
   @Test("placements are fitted to windows and grow old")
   func drift() throws {
     let record = try json(

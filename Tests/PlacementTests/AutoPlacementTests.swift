@@ -44,6 +44,15 @@ import Workloads
     #expect(try auto.place(problem, name: "auto+4") == placement)
   }
 
+  @Test func theReasonComesWithThePlacement() throws {
+    let problem = trafficProblem(windows(4), topology, prices: layerPrices(.rank, ranks: 4))
+    let solved = try PlacementSpec(parsing: "auto:1").solve(problem, modelLayers: [0])
+    let (placement, choice) = try AutoPlacement(sweeps: 1).choose(problem, name: "auto:1")
+    #expect(solved.placement == placement && solved.choice == choice)
+    // What was named outright has no reason.
+    #expect(try PlacementSpec(parsing: "lpt").solve(problem, modelLayers: [0]).choice == nil)
+  }
+
   @Test func oneWindowDecidesItself() throws {
     let problem = trafficProblem(
       windows(1), topology, prices: layerPrices(.rank, ranks: 4))

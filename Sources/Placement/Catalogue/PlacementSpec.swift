@@ -108,13 +108,23 @@ public struct PlacementSpec: Sendable, Equatable, CustomStringConvertible {
     _ problem: PlacementProblem, modelLayers: [Int],
     readFile: (String) throws -> [UInt8] = { try InputFile.bytes(ofPath: $0, kind: "placement") }
   ) throws -> ExpertPlacement {
+    try solve(problem, modelLayers: modelLayers, readFile: readFile).placement
+  }
+
+  /// The same with the reason, where the strategy has one to tell.
+  ///
+  /// - Throws: ``InputError`` as ``place(_:modelLayers:readFile:)``.
+  public func solve(
+    _ problem: PlacementProblem, modelLayers: [Int],
+    readFile: (String) throws -> [UInt8] = { try InputFile.bytes(ofPath: $0, kind: "placement") }
+  ) throws -> SolvedPlacement {
     var problem = problem
     problem.extraSlots = extraSlots
     try problem.checkRanks(for: description)
     if let filePath {
       return try FilePlacement(
         path: filePath, bytes: try readFile(filePath), modelLayers: modelLayers
-      ).place(problem, name: description)
+      ).solve(problem, name: description)
     }
     guard let entry else { preconditionFailure("no strategy \(description)") }
     if problem.slotsPerRank != nil, !entry.choosesSlots {
@@ -126,7 +136,7 @@ public struct PlacementSpec: Sendable, Equatable, CustomStringConvertible {
           ? "one for each expert and \(problem.extraSlots) extra ones"
           : "because it makes no replicas")
     }
-    return try entry.make(values).place(problem, name: description)
+    return try entry.make(values).solve(problem, name: description)
   }
 
   /// The same for a problem of a load and ranks alone.

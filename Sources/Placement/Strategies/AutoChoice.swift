@@ -34,8 +34,8 @@ public struct AutoChoice: Sendable, Equatable {
     let others = candidates.indices.filter { $0 != chosen }
     let judged =
       heldOutWindows > 0
-      ? "on \(heldOutWindows) held-out windows" : "on the window that it was fitted to"
-    let time = "\(winner.name): \(Self.text(winner.heldOut)) a step \(judged)"
+      ? "on \(heldOutWindows) held-out windows" : "on the one that it was fitted to"
+    let time = "\(winner.name): \(Self.text(winner.heldOut)) a window \(judged)"
     guard let next = others.min(by: { candidates[$0].heldOut < candidates[$1].heldOut }) else {
       return time
     }
@@ -44,7 +44,8 @@ public struct AutoChoice: Sendable, Equatable {
   }
 
   private static func text(_ time: Seconds) -> String {
-    let tenths = (time.microseconds * 10).rounded() / 10
-    return "\(tenths) us"
+    let isLong = time.microseconds >= 10_000
+    let tenths = (time.microseconds * (isLong ? 0.01 : 10)).rounded() / 10
+    return "\(tenths) \(isLong ? "ms" : "us")"
   }
 }

@@ -24,6 +24,11 @@ public struct AutoPlacement: PlacementStrategy {
     try choose(problem, name: name).placement
   }
 
+  public func solve(_ problem: PlacementProblem, name: String) throws -> SolvedPlacement {
+    let (placement, choice) = try choose(problem, name: name)
+    return SolvedPlacement(placement, choice: choice)
+  }
+
   /// The placement, and what was tried for it.
   ///
   /// - Throws: ``InputError`` as ``place(_:name:)``.

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// epsim: a placement with the reason for it.
+
+/// What solving a problem gives.
+public struct SolvedPlacement: Sendable {
+  public var placement: ExpertPlacement
+  /// What was tried, where strategies were chosen from; nil for a strategy that was named outright.
+  public var choice: AutoChoice?
+
+  public init(_ placement: ExpertPlacement, choice: AutoChoice? = nil) {
+    self.placement = placement
+    self.choice = choice
+  }
+}
+
+extension PlacementStrategy {
+  public func solve(_ problem: PlacementProblem, name: String) throws -> SolvedPlacement {
+    SolvedPlacement(try place(problem, name: name))
+  }
+}
