@@ -136,6 +136,19 @@ import Testing
     }
   }
 
+  /// A link that was measured on a busy machine may be known within orders of magnitude only.
+  @Test func aNumberScalesByAllThatItMayBe() throws {
+    let profile = try ClusterProfile(
+      yaml: ProfileFixture.changed("[7 us, 9.5 us]", "[7 us, 900 s]"), place: "wide.yaml")
+    for value in profile.values where value.isContinuous {
+      let range = value.uncertainty
+      _ = try profile.scaled(value.key, by: range.lowerBound)
+      _ = try profile.scaled(value.key, by: range.upperBound)
+    }
+    let fixed = try #require(profile.values.first { $0.key == "network.fixed" })
+    #expect(fixed.uncertainty == 7.0 / 8...1e6)
+  }
+
   @Test func everyContinuousNumberScales() throws {
     let profile = try ProfileFixture.complete()
     for value in profile.values {

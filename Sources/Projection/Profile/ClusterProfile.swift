@@ -53,13 +53,16 @@ public struct ClusterProfile: Sendable, Equatable {
     return (ranks + network).filter { !draft.has($0) }
   }
 
+  /// What a number may be multiplied by at most: a change that large says all that there is to say.
+  static let largestFactor = 1e6
+
   /// The same profile with one number multiplied: how much an answer hangs on it.
   ///
   /// The result need not make sense beside the others: a bandwidth may exceed its line rate.
   /// - Throws: ``InputError`` for a key that has no number, for a count, and for a factor that is
   ///   not above 0.
   public func scaled(_ key: String, by factor: Double) throws -> ClusterProfile {
-    guard factor.isFinite, factor > 0, factor <= 1e6 else {
+    guard factor.isFinite, factor > 0, factor <= Self.largestFactor else {
       throw InputError("factor \(factor) for \(key) is not accepted, it must be above 0, up to 1e6")
     }
     guard let index = draft.values.firstIndex(where: { $0.key == key }) else {

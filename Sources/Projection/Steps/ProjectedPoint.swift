@@ -80,12 +80,14 @@ public struct Influence: Sendable {
 }
 
 extension ProfileValue {
-  /// Between which factors the number may lie: its interval where it was measured with one; 10 %
-  /// either way where it was measured without or is published; half to twice where it is assumed.
-  /// The last two are conventions of epsim.
+  /// Between which factors the number may lie: its interval where it was measured with one, up to
+  /// the largest factor that ``ClusterProfile/scaled(_:by:)`` takes; 10 % either way where it was
+  /// measured without or is published; half to twice where it is assumed. The last two are
+  /// conventions of epsim.
   public var uncertainty: ClosedRange<Double> {
     if let interval, value > 0, interval.lowerBound > 0 {
-      return interval.lowerBound / value...interval.upperBound / value
+      let most = min(interval.upperBound / value, ClusterProfile.largestFactor)
+      return interval.lowerBound / value...most
     }
     return provenance == .assumed ? 0.5...2 : 1 / 1.1...1.1
   }
