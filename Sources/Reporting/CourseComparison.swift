@@ -40,7 +40,8 @@ public struct CourseComparisonReport {
     for course in record.courses {
       for (index, policy) in course.policies.enumerated() {
         table.add([
-          index == 0 ? TextTable.wrapped(course.to) : "", CourseReport.words(policy.policy),
+          index == 0 ? PlacementLabReport.broken(course.to, width: 12) : "",
+          CourseReport.words(policy.policy),
           unit.text(policy.medianStepUs), Quantity.fixed(policy.maxOverMean, 3),
           "\(policy.moves)", "\(policy.movedExperts)", Quantity.bytes(Double(policy.bytes)),
           total.text(policy.totalUs),

@@ -28,6 +28,13 @@ struct PlacementRemarks {
 
   private var what: String { rows[0].judged.stepSeconds == nil ? "load max/mean" : "modelled time" }
 
+  /// What times are bounded for: other exchanges than those of the list have other bounds.
+  private var exchanges: String {
+    guard rows[0].judged.stepSeconds != nil else { return "" }
+    let count = Set(rows.map { "\($0.dedup) \($0.combine)" }).count
+    return count == 1 ? " and this exchange" : " and these exchanges"
+  }
+
   private func percent(_ share: Double) -> String {
     Quantity.percent(share, share < 0.0995 ? 1 : 0)
   }
@@ -47,12 +54,12 @@ struct PlacementRemarks {
         lead >= Self.least ? ", \(percent(lead)) below \(next!.name)" : ""
       if most <= 0.1 {
         return "\(prefix)No plan can be more than \(percent(most)) better than \(best.name) in "
-          + "\(what), with its slots on the judged tokens: the lower bound."
+          + "\(what), with its slots\(exchanges) on the judged tokens: the lower bound."
           + (standing.isEmpty ? "" : " It is the best here\(standing).")
       }
-      return "\(prefix)Undecided: gap \(percent(best.cost / bound - 1)). \(best.name) is the best "
-        + "here in \(what)\(standing); a better plan with its slots may exist, by \(percent(most)) at "
-        + "most."
+      return "\(prefix)Undecided: gap \(percent(bound > 0 ? best.cost / bound - 1 : 0)). "
+        + "\(best.name) is the best here in \(what)\(standing); a better plan with its "
+        + "slots\(exchanges) may exist, by \(percent(most)) at most."
     }
   }
 

@@ -14,10 +14,11 @@ extension PlacementReport {
     let best = layers.count { $0.gap == 0 }
     var lines = [
       "layer \(worst.layer), balanced worst: \(number(worst.largestLoad)) on the fullest rank; no "
-        + "placement with these slots is below \(number(worst.bound)) (\(bounds(worst))): "
-        + (worst.gap > 0 ? "gap \(Quantity.percent(worst.gap))" : "proven best"),
-      split(worst.split),
+        + "placement with these slots that shares evenly is below \(number(worst.bound)) "
+        + "(\(bounds(worst))): "
+        + (worst.gap > 0 ? "gap \(Quantity.percent(worst.gap))" : "proven best")
     ]
+    if let least = worst.split { lines.append(split(least)) }
     if layers.count > 1 {
       lines.append("proven best: \(best) of \(layers.count) layers")
     }
@@ -41,7 +42,7 @@ extension PlacementReport {
 
   private static func bounds(_ layer: PlacementCertificate) -> String {
     var parts = [
-      "mean \(number(layer.mean))", "heaviest replica \(number(layer.heaviestReplica))",
+      "mean \(number(layer.shared))", "heaviest replica \(number(layer.heaviestReplica))",
     ]
     if let cardinality = layer.cardinality { parts.append("cardinality \(number(cardinality))") }
     if let search = layer.search {

@@ -37,13 +37,16 @@ public struct RebalanceRecord: Encodable, Sendable {
     public var rule: String
     /// Experts that move where every rank gets what the placement says.
     public var movedAsNumbered: Int
-    /// Experts that move where ranks change places, by `node` where the rule is `none`.
+    /// Experts that move by the rule.
     public var movedRelabelled: Int
+    /// Experts that would move by `node`; null where that, or `all`, is the rule.
+    @ExplicitNull public var movedByNode: Int?
 
-    public init(rule: String, movedAsNumbered: Int, movedRelabelled: Int) {
+    public init(rule: String, movedAsNumbered: Int, movedRelabelled: Int, movedByNode: Int?) {
       self.rule = rule
       self.movedAsNumbered = movedAsNumbered
       self.movedRelabelled = movedRelabelled
+      self.movedByNode = movedByNode
     }
   }
 

@@ -50,8 +50,8 @@ public struct RebalanceReport {
     let text =
       switch rule {
       case "none":
-        "Every rank gets what the placement says: \(asNumbered) experts move; with --relabel node "
-          + "it would be \(relabelled)."
+        "Every rank gets what the placement says: \(asNumbered) experts move; with --relabel node it would be "
+          + "\(record.relabelling.movedByNode ?? relabelled)."
       case "all":
         "Ranks change places first (--relabel all): \(relabelled) experts move instead of "
           + "\(asNumbered); traffic between nodes is no longer what the placement meant."

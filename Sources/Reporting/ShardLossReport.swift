@@ -41,7 +41,7 @@ public struct ShardLossReport {
       let load = parts[1].reduce(0) { $0 + $1.maxOverMean } / Double(max(1, parts[1].count))
       table.add(
         [
-          TextTable.wrapped(course.from), "\(loss?.lostExperts ?? 0)",
+          PlacementLabReport.broken(course.from, width: 12), "\(loss?.lostExperts ?? 0)",
           "\(loss?.recreatedExperts ?? 0)", moving.text(loss?.timeUs ?? 0), "\(parts[1].count)",
           restored.map { "\($0.movedExperts)" } ?? "-",
           restored.map { Quantity.bytes(Double($0.bytes)) } ?? "-",

@@ -27,8 +27,8 @@ struct ClusterOptions: ParsableArguments {
     }
     guard cases.contains(where: \.placement.needsPrices) else {
       throw InputError(
-        "--max-seconds \(shortNumber(maxSeconds)) has no effect without a placement that searches, such as "
-          + "--placement auto")
+        "--max-seconds \(shortNumber(maxSeconds)) has no effect without a placement that searches, "
+          + "such as --placement auto")
     }
   }
 }

@@ -9,7 +9,7 @@ internal import Reporting
 extension CompareCommand {
   /// Runs steps between which experts move: under online policies, or with a lost shard. Collective.
   func compareCourses(
-    _ cases: [CaseSpec], arguments: [String], on comm: borrowing Communicator
+    _ cases: [CaseSpec], remark: String?, arguments: [String], on comm: borrowing Communicator
   ) throws {
     let policies = try rebalance.map { try RebalancePolicy.list($0) }
     let lostShard = try loseShard.map { try LostShard(parsing: $0) }
@@ -25,6 +25,7 @@ extension CompareCommand {
     let session = try RunSession(
       workload: workload, cases: cases, exchangeTable: execution.exchangeTable, run: options,
       arguments: arguments, on: comm)
+    if comm.rank == 0, let remark { Console.note(remark) }
     let courses =
       if let lostShard {
         try session.losses(lostShard, on: comm)
@@ -46,6 +47,13 @@ extension CompareCommand {
   private func requireCourses(of cases: [CaseSpec], for option: String) throws {
     if let other = run.optionOfKeptSteps ?? (run.check ? "--check" : nil) {
       throw InputError("\(other) is of steps under one placement, \(option) does not take it")
+    }
+    let others: [(option: String, isGiven: Bool)] = [
+      ("--cluster", cluster.cluster != nil), ("--max-seconds", cluster.maxSeconds != nil),
+      ("--computed-ranks", computedRanks != Self.usualComputedRanks),
+    ]
+    if let other = others.first(where: \.isGiven) {
+      throw InputError("\(other.option) is of placements that stay, \(option) does not take it")
     }
     let sizes = try StepSizes(run).count
     guard sizes == 1 else {

@@ -46,11 +46,11 @@ struct CompareCommand: DistributedCommand {
           --output five
         scripts/launch -n 2 -- .build/release/epsim compare --output five --resume
       Which strategy to move to, and when, on a load that wanders:
-        scripts/launch -n 4 -- .build/release/epsim compare --workload \
-          rotating:0.5:every=32 --placement contiguous,lpt,eplb+8 --steps 128 \
+        scripts/launch -n 4 -- .build/release/epsim compare --workload \\
+          rotating:0.5:every=32 --placement contiguous,lpt,eplb+8 --steps 128 \\
           --rebalance never,interval:16
       What a rank that loses its experts costs under each placement:
-        scripts/launch -n 4 -- .build/release/epsim compare --workload zipf:1 \
+        scripts/launch -n 4 -- .build/release/epsim compare --workload zipf:1 \\
           --placement contiguous,eplb+32,hot-tier:8 --steps 48 --lose-shard 1@16
       """)
 
@@ -66,7 +66,8 @@ struct CompareCommand: DistributedCommand {
       Rank counts for the table of load and traffic that is computed from the same workload; \
       'none' leaves it out, as several --tokens do. Not part of the record.
       """)
-  var computedRanks = "8,16"
+  var computedRanks = Self.usualComputedRanks
+  static let usualComputedRanks = "8,16"
 
   @Option(
     help: """
@@ -85,7 +86,7 @@ struct CompareCommand: DistributedCommand {
     let ranks = try Self.rankCounts(computedRanks)
     let (cases, remark) = try CaseSpec.all(cases, routing, execution)
     if rebalance != nil || loseShard != nil {
-      try compareCourses(cases, arguments: arguments, on: comm)
+      try compareCourses(cases, remark: remark, arguments: arguments, on: comm)
       return
     }
     let session = try RunSession(

@@ -15,6 +15,8 @@ struct LabSetting {
   /// What tells a plan from others of the same placement.
   private let choiceName: String?
   private let exchangeName: String?
+  /// Whether its rule for replicas is the first of the list.
+  let isOfFirstChoice: Bool
 
   /// Every combination of the lists, the choice of replicas changing first.
   ///
@@ -35,15 +37,11 @@ struct LabSetting {
             + (combines.count > 1 ? [combine.rawValue] : [])
           return LabSetting(
             spec: spec, profile: profile, choiceName: choices.count > 1 ? choice.rawValue : nil,
-            exchangeName: exchange.isEmpty ? nil : exchange.joined(separator: " "))
+            exchangeName: exchange.isEmpty ? nil : exchange.joined(separator: " "),
+            isOfFirstChoice: choice == choices[0])
         }
       }
     }
-  }
-
-  /// The settings without those that differ only in the choice among copies that do not exist.
-  static func withoutReplicas(_ settings: [LabSetting]) -> [LabSetting] {
-    settings.filter { $0.spec.replicaChoice == settings[0].spec.replicaChoice }
   }
 
   /// The name of a plan.

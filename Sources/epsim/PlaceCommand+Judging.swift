@@ -14,7 +14,7 @@ extension PlaceCommand {
     if load != nil {
       let others: [(option: String, isGiven: Bool)] = [
         ("--cluster", cluster != nil), ("--drift", drift), ("--dedup", dedup != "none"),
-        ("--combine", combine != "exact"),
+        ("--combine", combine != "exact"), ("--replica-choice", replicaChoice != "expert-rr"),
         ("--per-batch", perBatch != nil),
       ]
       if let other = others.first(where: \.isGiven) {
@@ -30,7 +30,8 @@ extension PlaceCommand {
 
   /// The lab of a workload; nil where it tells no tokens.
   func lab(
-    _ setup: WorkloadSetup, files: InputFiles, topology: Topology, setting: LabSetting
+    _ setup: WorkloadSetup, files: InputFiles, topology: Topology, setting: LabSetting,
+    rankSpeeds: [Double]?
   ) throws -> PlacementLab? {
     let fitted = try setup.sampled(
       .fitted, tokensPerStep: stepTokens(setup), rankCount: topology.rankCount)
@@ -44,18 +45,19 @@ extension PlaceCommand {
     guard let judged else {
       guard cluster == nil, !drift, perBatch == nil else {
         throw InputError(
-          "\(drift ? "--drift" : cluster != nil ? "--cluster" : "--per-batch") needs tokens, which a live router does not tell "
+          "\(drift ? "--drift" : cluster != nil ? "--cluster" : "--per-batch") needs tokens, which a "
+            + "live router does not tell "
             + "beforehand; use --workload or --judge with a trace or a generator")
       }
       return nil
     }
     if let profile = setting.profile {
       // Refuses ranks that the cluster cannot hold.
-      _ = try profile.topology(ranks: topology.rankCount, nodes: topology.nodeCount)
+      try profile.requireFit(topology, profile.usualPrecision)
     }
     return PlacementLab(
-      setup: setup, files: files, topology: topology, setting: setting, fitted: fitted,
-      judged: judged, secondLimit: maxSeconds)
+      setup: setup, files: files, topology: topology, setting: setting, rankSpeeds: rankSpeeds,
+      fitted: fitted, judged: judged, secondLimit: maxSeconds)
   }
 
   /// All tokens of another workload of the same model.

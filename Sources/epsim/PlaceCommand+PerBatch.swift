@@ -49,7 +49,7 @@ extension PlacementLab {
   fileprivate func transients(
     _ placement: ExpertPlacement, rules: [TransientRule], widths: ExpertWidths
   ) throws -> [TransientRecord.Row] {
-    let prices = try prices(slotCount: placement.slotCount)
+    let prices = try prices(slotOffsets: placement.slotOffsets)
     var scorers = ([nil] + rules).map {
       TransientScorer($0, topology: topology, widths: widths, prices: prices)
     }

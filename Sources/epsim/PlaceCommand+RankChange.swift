@@ -13,13 +13,20 @@ extension PlaceCommand {
   ///
   /// - Parameters:
   ///   - text: how many ranks come and leave, such as `-1,+1`.
-  ///   - solve: the placement of a strategy for other ranks.
+  ///   - settings: one, with which placements are solved that look at it.
   func reportRankChanges(
-    _ text: String, _ specs: [PlacementSpec], topology: Topology,
-    problem: (PlacementSpec, Topology) throws -> Problem
+    _ text: String, _ specs: [PlacementSpec], _ settings: [LabSetting], topology: Topology
   ) throws {
     let changes = try rankChanges(text, topology: topology)
     try refuseWithRankChange(text, specs)
+    guard settings.count == 1 else {
+      throw InputError(
+        "--rank-change \(text) takes one value of --replica-choice, --dedup and --combine, the lists "
+          + "make \(settings.count)")
+    }
+    func problem(_ spec: PlacementSpec, _ topology: Topology) throws -> Problem {
+      try self.problem(spec, topology: topology, setting: settings[0])
+    }
     var rows: [RankChangeRecord.Row] = []
     var layers = 0
     for spec in specs {
@@ -79,7 +86,7 @@ extension PlaceCommand {
     let others: [(option: String, isGiven: Bool)] = [
       ("--slots-per-rank", ranks.slotsPerRank != nil), ("--rank-speeds", ranks.rankSpeeds != nil),
       ("--current", ranks.current != nil), ("--write", write != nil), ("--drift", drift),
-      ("--judge", judge != nil),
+      ("--judge", judge != nil), ("--per-batch", perBatch != nil),
     ]
     if let other = others.first(where: \.isGiven) {
       throw InputError(

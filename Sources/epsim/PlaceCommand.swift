@@ -129,16 +129,11 @@ struct PlaceCommand: ParsableCommand {
     let format = try outputFormat()
     let specs = try placements()
     let settings = try settings()
-    let plans = specs.flatMap { spec in
-      let mayHaveReplicas = spec.extraSlots > 0 || spec.filePath != nil || ranks.slotsPerRank != nil
-      return (mayHaveReplicas ? settings : LabSetting.withoutReplicas(settings)).map {
-        (spec: spec, setting: $0)
-      }
-    }
-    guard plans.count == 1 || write == nil else {
+    guard specs.count * settings.count == 1 || write == nil else {
       throw InputError(
-        "--write \(write!) takes one placement, here are \(plans.count)"
-          + (specs.count > 1 ? ": \(placement)" : " ways to judge and to fit it"))
+        "--write \(write!) takes one placement, here are "
+          + (specs.count > 1
+            ? "\(specs.count): \(placement)" : "\(settings.count) ways to fit and to judge it"))
     }
     guard maxSeconds >= 0, maxSeconds <= 86_400 else {
       throw InputError("--max-seconds \(maxSeconds), accepted are 0 to 86400")
@@ -154,35 +149,15 @@ struct PlaceCommand: ParsableCommand {
     }
     _ = try transientRules()
     if let rankChange {
-      try reportRankChanges(rankChange, specs, topology: topology) {
-        try problem($0, topology: $1, setting: settings[0])
-      }
+      try reportRankChanges(rankChange, specs, settings, topology: topology)
       return
     }
-    var solved: [Solved] = []
-    for (spec, setting) in plans {
-      let problem = try problem(spec, topology: topology, setting: setting)
-      let start = MonotonicClock.now()
-      let result = try problem.solve(nil)
-      solved.append(
-        Solved(
-          spec: spec, problem: problem, placement: result.placement, choice: result.choice,
-          ms: Double(MonotonicClock.now() - start) / 1e6))
-    }
+    let solved = try specs.flatMap { try solve($0, settings, topology: topology) }
     if let write {
       try solved[0].placement.write(toPath: write, as: format)
       Console.note("placement: \(write)")
     }
     try report(solved, topology: topology)
-  }
-
-  /// A placement and what it was solved for.
-  struct Solved {
-    let spec: PlacementSpec
-    let problem: Problem
-    let placement: ExpertPlacement
-    let choice: AutoChoice?
-    let ms: Double
   }
 
   private func placements() throws -> [PlacementSpec] {
@@ -211,75 +186,5 @@ struct PlaceCommand: ParsableCommand {
           + ".yml, or any with --format")
     }
     return format
-  }
-
-  struct Problem {
-    let load: LoadHistogram
-    /// Nil where only a load is known.
-    var lab: PlacementLab?
-    /// Nil where ranks are alike.
-    let rankSpeeds: [Double]?
-    /// Solves it for these tokens; nil for those that are fitted.
-    let solve: (FittedTokens?) throws -> SolvedPlacement
-
-    /// The placement for these tokens.
-    func refit(_ fitted: FittedTokens) throws -> ExpertPlacement { try solve(fitted).placement }
-  }
-
-  private func problem(
-    _ spec: PlacementSpec, topology: Topology, setting: LabSetting
-  ) throws -> Problem {
-    if let load {
-      guard workload.workload == "router", workload.fit == nil, workload.layers == "all" else {
-        throw InputError(
-          "--load \(load) is the whole load; --workload, --layers and --fit do not go with it")
-      }
-      let histogram = try Self.histogram(load)
-      let groups = workload.groups ?? 1
-      guard (1...histogram.expertCount).contains(groups) else {
-        throw InputError("--groups \(groups), accepted are 1 to \(histogram.expertCount)")
-      }
-      var problem = PlacementProblem(load: histogram, topology: topology, groups: groups)
-      let rankValues = try ranks.read(
-        for: spec, topology: topology, expertCount: histogram.expertCount,
-        layerLists: [histogram.layers])
-      rankValues.complete(&problem)
-      return Problem(load: histogram, rankSpeeds: rankValues.rankSpeeds) { [problem] _ in
-        try spec.solve(problem, modelLayers: histogram.layers)
-      }
-    }
-    if let tokens, !(1...1_048_576).contains(tokens) {
-      throw InputError("--tokens \(tokens), accepted are 1 to 1048576")
-    }
-    let files = try InputFiles(WorkloadSetup.requests(workload, placements: [spec]))
-    let setup = try WorkloadSetup(workload, files: files, placements: [spec])
-    if let remark = setup.modelRemark { Console.note(remark) }
-    let tokens = stepTokens(setup)
-    // The report judges by the load even where the placement does not look at it; a live router
-    // tells none.
-    let needed = setup.spec == nil && setup.fit == .tokens(.all) ? [spec] : [spec, .lpt]
-    let fitted = try setup.fitted(
-      for: needed, judgedSteps: 0..<1, tokensPerStep: tokens, rankCount: topology.rankCount,
-      files: files)
-    let rankValues = try ranks.read(
-      for: spec, topology: topology, expertCount: setup.model.expertCount,
-      layerLists: [Array(setup.model.moeLayers), setup.layers])
-    let lab = try lab(setup, files: files, topology: topology, setting: setting)
-    return Problem(load: fitted.load, lab: lab, rankSpeeds: rankValues.rankSpeeds) { other in
-      try setup.solve(spec, topology: topology, fitted: other ?? fitted, files: files) {
-        rankValues.complete(&$0)
-        try lab?.complete(&$0, for: spec)
-      }
-    }
-  }
-
-  static func histogram(_ path: String) throws -> LoadHistogram {
-    try LoadHistogram(
-      bytes: InputFile.bytes(ofPath: path, kind: "load file"), name: "load file \(path)")
-  }
-
-  /// Tokens of a step: a trace is cut into sixteen, eight to fit to and eight to judge.
-  func stepTokens(_ setup: WorkloadSetup) -> Int {
-    tokens ?? setup.trace.map { min(4096, max(1, $0.tokenCount / 16)) } ?? 4096
   }
 }

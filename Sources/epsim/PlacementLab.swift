@@ -15,6 +15,8 @@ struct PlacementLab {
   let files: InputFiles
   let topology: Topology
   let setting: LabSetting
+  /// [R]; nil where ranks are as fast as the cluster says.
+  let rankSpeeds: [Double]?
   /// Nil where they are not known.
   let fitted: SampledSteps?
   let judged: SampledSteps
@@ -27,6 +29,7 @@ struct PlacementLab {
     let slotsPerRank: [Int]
     let dedup: Dedup
     let combine: CombineRule
+    let rankSpeeds: [Double]?
   }
 
   /// A placement with its score.
@@ -36,23 +39,22 @@ struct PlacementLab {
     var counters: TrafficCounters
   }
 
-  /// What layers cost with so many slots; nil without a cluster.
-  func prices(slotCount: Int) throws -> LayerPrices? {
+  /// What layers cost with these slots; nil without a cluster. Shape: `slotOffsets` [R + 1].
+  func prices(slotOffsets: [Int]) throws -> LayerPrices? {
     guard let profile = setting.profile else { return nil }
     let precision = profile.usualPrecision
-    return try CaseProjection(
+    var prices = try CaseProjection(
       model: setup.model, elementType: precision == .f32 ? .f32 : .bf16, topology: topology,
       hops: profile.hops
     ).prices(
-      setting.spec,
-      slotOffsets: SlotLayout.firstRanksHoldMore(
-        slotCount: slotCount, rankCount: topology.rankCount),
-      profile: profile, precision: precision)
+      setting.spec, slotOffsets: slotOffsets, profile: profile, precision: precision)
+    for (rank, speed) in (rankSpeeds ?? []).enumerated() { prices.ranks[rank].speed *= speed }
+    return prices
   }
 
   /// Adds what the lab knows of the machine to a problem.
-  func complete(_ problem: inout PlacementProblem, for spec: PlacementSpec) throws {
-    problem.prices = try prices(slotCount: setup.model.expertCount + spec.extraSlots)
+  func complete(_ problem: inout PlacementProblem) throws {
+    problem.prices = try prices(slotOffsets: problem.slotOffsets)
     problem.secondLimit = secondLimit
   }
 
@@ -79,7 +81,7 @@ struct PlacementLab {
     solveMs: Double, bounds: inout [BoundKey: StepBound],
     refit: (FittedTokens) throws -> ExpertPlacement
   ) throws -> Judged {
-    let prices = try prices(slotCount: placement.slotCount)
+    let prices = try prices(slotOffsets: placement.slotOffsets)
     let scorer = try score(placement, on: judged, prices: prices)
     guard let score = scorer.score, let counters = scorer.total else {
       preconditionFailure("no judged step")
@@ -93,7 +95,8 @@ struct PlacementLab {
       regret = Self.cost(score) / Self.cost(best) - 1
     }
     let key = BoundKey(
-      slotsPerRank: slots, dedup: setting.spec.dedup, combine: setting.spec.combine)
+      slotsPerRank: slots, dedup: setting.spec.dedup, combine: setting.spec.combine,
+      rankSpeeds: rankSpeeds)
     let bound = try bounds[key] ?? bound(slotsPerRank: slots, prices: prices)
     bounds[key] = bound
     try placement.requireSameShape(as: reference)

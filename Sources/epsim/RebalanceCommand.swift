@@ -130,8 +130,13 @@ extension RunOptions {
 extension RebalancePolicy {
   /// The policies of a comma list.
   static func list(_ text: String) throws -> [RebalancePolicy] {
-    try text.split(separator: ",", omittingEmptySubsequences: false).map {
-      try RebalancePolicy(parsing: String($0.drop { $0 == " " }))
+    try text.split(separator: ",", omittingEmptySubsequences: false).reduce(into: []) {
+      list, word in
+      let policy = try RebalancePolicy(parsing: String(word.drop { $0 == " " }))
+      guard !list.contains(policy) else {
+        throw InputError("policy \(policy) is given twice, policies must differ")
+      }
+      list.append(policy)
     }
   }
 }

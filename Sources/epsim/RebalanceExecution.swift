@@ -31,7 +31,8 @@ extension RunSession {
       RebalanceRecord.Relabelling(
         rule: relabelling.rawValue,
         movedAsNumbered: movedExperts(to: configuration.cases[1].placement),
-        movedRelabelled: movedExperts(to: other ?? session.configuration.cases[1].placement)),
+        movedRelabelled: movedExperts(to: session.configuration.cases[1].placement),
+        movedByNode: other.map { movedExperts(to: $0) }),
       on: comm)
   }
 

@@ -12,6 +12,8 @@ import Testing
     #expect(try RouterSpec(parsing: "router:noisy:2.5").kind == .noisy(standardDeviation: 2.5))
     #expect(try RouterSpec(parsing: "router:jitter").kind == .jitter(epsilon: 0.01))
     #expect(try RouterSpec(parsing: "router:expert-choice:2").kind == .expertChoice(factor: 2))
+    #expect(try RouterSpec(parsing: "router:grouped").kind == .grouped(groups: nil))
+    #expect(try RouterSpec(parsing: "router:grouped:8").kind == .grouped(groups: 8))
     #expect(try RouterSpec(parsing: "router:sigmoid").kind == .score(.sigmoid, .all))
     #expect(try RouterSpec(parsing: "router:chosen-softmax").kind == .score(.softmax, .chosen))
     #expect(try RouterSpec(parsing: "router:noisy:2.5").description == "router:noisy:2.5")
@@ -42,9 +44,9 @@ import Testing
     let rows = RouterRun.logits(seed: 1, tokens: 12, experts: 16)
     for entry in RouterSpec.catalogue {
       let spec = try RouterSpec(parsing: "router:\(entry.name)")
-      if let parameter = entry.parameter {
+      if let standard = entry.parameter?.standard {
         #expect(
-          try RouterSpec(parsing: "router:\(entry.name):\(parameter.standard)").kind == spec.kind)
+          try RouterSpec(parsing: "router:\(entry.name):\(standard)").kind == spec.kind)
       }
       let router = try spec.router(
         model: rule, expertCount: 16, topK: 4, layer: 5, moeLayerRow: 2, seed: 1,

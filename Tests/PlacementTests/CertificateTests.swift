@@ -20,11 +20,12 @@ import Workloads
     let certificate = try PlacementCertificate(
       ring, load: LoadHistogram(layers: [7], rows: [loads]), layerRow: 0)
     #expect(certificate.layer == 7 && certificate.largestLoad == largest)
-    #expect(certificate.split.load == load && certificate.split.ranks == ranks)
-    #expect(certificate.split.experts == experts)
+    let split = try #require(certificate.split)
+    #expect(split.load == load && split.ranks == ranks)
+    #expect(split.experts == experts)
     let least = Double(load) / Double(ranks.count)
-    #expect(certificate.split.value == least)
-    #expect(abs(certificate.split.gap - (largest / least - 1)) < 1e-12)
+    #expect(split.value == least)
+    #expect(abs(split.gap - (largest / least - 1)) < 1e-12)
     #expect(certificate.cardinality == nil)
   }
 
@@ -38,8 +39,9 @@ import Workloads
       placement, load: LoadHistogram(layers: [0], rows: [loads]), layerRow: 0)
     #expect(certificate.largestLoad == 172 && certificate.mean == 144.5)
     // Rank 6 holds nothing but expert 8, twice.
-    #expect(certificate.split.load == 172 && certificate.split.ranks == [6])
-    #expect(certificate.split.experts == [8] && certificate.split.gap == 0)
+    let split = try #require(certificate.split)
+    #expect(split.load == 172 && split.ranks == [6])
+    #expect(split.experts == [8] && split.gap == 0)
     #expect(certificate.search != nil && certificate.bound <= 172)
   }
 
@@ -67,9 +69,9 @@ import Workloads
       let load = LoadHistogram(layers: [0], rows: [loads])
       let certificate = try PlacementCertificate(placement, load: load, layerRow: 0)
       #expect(certificate.bound <= certificate.largestLoad + 1e-9)
-      #expect(certificate.gap >= 0 && certificate.split.gap >= 0)
       #expect((certificate.search == nil) == (placement.expertCount > 16))
-      let split = certificate.split
+      let split = try #require(certificate.split)
+      #expect(certificate.gap >= 0 && split.gap >= 0)
       #expect(split.experts.reduce(0) { $0 + loads[$1] } == split.load)
       #expect(
         split.experts.allSatisfy { Set(instance.hosts(of: $0)).isSubset(of: split.ranks) })

@@ -58,9 +58,9 @@ import Workloads
   }
 
   @Test func boundsAreMeanAndHeaviestReplica() {
-    let heavy = LoadBound(loads: [90, 5, 5], slotCount: 4, rankCount: 4)
+    let heavy = LoadBound(loads: [90, 5, 5], slotOffsets: [0, 1, 2, 3, 4])
     #expect(heavy.mean == 25 && heavy.heaviestReplica == 45 && heavy.value == 45)
-    let even = LoadBound(loads: [10, 10, 10, 10], slotCount: 4, rankCount: 2)
+    let even = LoadBound(loads: [10, 10, 10, 10], slotOffsets: [0, 2, 4])
     #expect(even.mean == 20 && even.heaviestReplica == 10 && even.value == 20)
   }
 }

@@ -63,6 +63,50 @@ import Workloads
     }
   }
 
+  /// No placement of two slots a rank is below 129.25 and 146, however load is shared.
+  ///
+  /// Ranks are edges between the two experts that they hold, so experts fall into components; one
+  /// of v experts takes v - 1 ranks at least and serves its load no better than evenly. All
+  /// partitions of the experts are tried.
+  @Test func noSplitPlacementOfTheReadmeIsBelowTheWitness() {
+    for (layer, best) in [(0, 129.25), (1, 146.0)] {
+      #expect(!Self.fits(readmeLoads[layer], ranks: 8, below: best - 1e-6))
+      #expect(Self.fits(readmeLoads[layer], ranks: 8, below: best + 1e-6))
+    }
+  }
+
+  /// Whether some partition of the experts takes no more ranks than there are, at this load each.
+  private static func fits(_ loads: [Int], ranks: Int, below limit: Double) -> Bool {
+    var (sizes, sums) = ([Int](), [Int]())
+    func needed(_ size: Int, _ sum: Int) -> Int {
+      max(1, size - 1, Int((Double(sum) / limit).rounded(.up)))
+    }
+    func place(_ expert: Int, taken: Int) -> Bool {
+      guard taken <= ranks else { return false }
+      guard expert < loads.count else { return true }
+      for part in 0...sizes.count {
+        if part == sizes.count {
+          sizes.append(0)
+          sums.append(0)
+        }
+        let before = sizes[part] == 0 ? 0 : needed(sizes[part], sums[part])
+        sizes[part] += 1
+        sums[part] += loads[expert]
+        let found = place(
+          expert + 1, taken: taken - before + needed(sizes[part], sums[part]))
+        sizes[part] -= 1
+        sums[part] -= loads[expert]
+        if sizes[part] == 0 {
+          sizes.removeLast()
+          sums.removeLast()
+        }
+        if found { return true }
+      }
+      return false
+    }
+    return place(0, taken: 0)
+  }
+
   /// Against the definition: the largest mean, over sets of ranks, of what only they can serve.
   @Test func equalsTheDefinitionOnSmallCases() throws {
     for number in 0..<300 {

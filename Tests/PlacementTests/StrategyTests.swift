@@ -102,9 +102,11 @@ import Workloads
   func everyStrategyServesEveryExpertForAnyNumberOfRanks(text: String, ranks: Int) throws {
     let spec = try PlacementSpec(parsing: text)
     let entry = try #require(spec.entry)
+    let isCutShort = text.hasSuffix("sweeps=100000")
     for experts in [1, 3, 8, 10] {
-      let problem = try PlacementProblem.offeringEverything(
+      var problem = try PlacementProblem.offeringEverything(
         experts: experts, ranks: ranks, seed: UInt64(ranks))
+      problem.secondLimit = isCutShort ? 0.05 : 3600
       func solve() throws -> ExpertPlacement { try spec.place(problem, modelLayers: []) }
       let placement: ExpertPlacement
       do {
@@ -131,11 +133,12 @@ import Workloads
           placement.replicaCounts(layerRow: row).reduce(0, +)
             == experts + placement.extraSlotCount)
         let bound = LoadBound(
-          loads: problem.load.row(row), slotCount: placement.slotCount, rankCount: ranks)
+          loads: problem.load.row(row), slotOffsets: placement.slotOffsets)
         let largest = try placement.uniformRankLoads(problem.load, layerRow: row).max()!
         #expect(largest >= bound.value * (1 - 1e-12))
       }
-      #expect(try solve() == placement)
+      // A search that the clock cuts short ends elsewhere each time.
+      if !isCutShort { #expect(try solve() == placement) }
     }
   }
 

@@ -22,7 +22,6 @@ import Workloads
     let even = spill([80, 0, 10, 10, 20, 20, 30, 30], limit: 1)
     #expect(even.rankLoads == [50, 50, 50, 50])
     #expect(even.transfers == [sent(0, 0, 1, 30), sent(6, 3, 2, 10)])
-    #expect(even.transferredBytes(perExpert: Bytes(1000)) == Bytes(2000))
 
     let loose = spill([80, 0, 10, 10, 20, 20, 30, 30], limit: 1.2)
     #expect(loose.rankLoads == [60, 40, 40, 60])
@@ -106,15 +105,10 @@ import Workloads
     #expect(plan(.bestPrefix).time == Seconds(bestTime))
   }
 
-  @Test func tokensOfLentExpertsStayWhereTheyAre() {
+  @Test func firstStopLendsWhileTheBatchGetsShorter() {
     let plan = ShadowPlan(
       loads: [10, 2, 1], rowTime: Seconds(1), transferTime: Seconds(0.1), rule: .firstStop)
     #expect(plan.experts == [0, 1])
-    #expect(plan.transferredBytes(perExpert: Bytes(100), rankCount: 3) == Bytes(400))
-    // Rows of ranks 0, 1, 2 for experts 0, 1, 2, which stand on ranks 0, 0, 2.
-    #expect(
-      plan.rankLoads(sourceCounts: [3, 1, 0, 3, 1, 1, 4, 0, 0], rankOfExpert: [0, 0, 2])
-        == [4, 4, 5])
     let single = ShadowPlan(
       loads: [5], rowTime: Seconds(1), transferTime: Seconds(0), rule: .bestPrefix)
     #expect(single.experts.isEmpty)

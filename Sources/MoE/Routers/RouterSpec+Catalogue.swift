@@ -10,8 +10,8 @@ extension RouterSpec {
       public let name: String
       /// Accepted values.
       public let range: ClosedRange<Double>
-      /// The value unless one is given.
-      public let standard: Double
+      /// The value unless one is given; nil where the model decides.
+      public let standard: Double?
     }
 
     /// NAME.
@@ -59,6 +59,10 @@ extension RouterSpec {
     Entry(
       name: "hash", parameter: nil,
       kind: { _ in .hash }),
+    Entry(
+      name: "grouped",
+      parameter: .init(name: "GROUPS", range: 1...1024, standard: nil),
+      kind: { .grouped(groups: $0 == 0 ? nil : $0) }),
     Entry(
       name: "balanced", parameter: nil,
       kind: { _ in .balanced }),

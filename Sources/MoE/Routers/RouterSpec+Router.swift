@@ -47,6 +47,12 @@ extension RouterSpec {
     case .hash:
       return HashRouter(
         expertCount: expertCount, topK: topK, weighting: .equal, layer: layer, seed: seed)
+    case .grouped(let groups):
+      let count = groups.flatMap(Int.init(exactly:))
+      guard groups == nil || count != nil else {
+        throw InputError("router:grouped:\(groups!), accepted are whole numbers of groups")
+      }
+      return try GroupedRouter(model: own, groups: count)
     case .balanced:
       let most = BalancedChoice.maximumTokenCount(expertCount: expertCount, topK: topK)
       guard tokensPerStep >= 1 && tokensPerStep <= most else {

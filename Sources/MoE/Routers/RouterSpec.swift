@@ -16,6 +16,8 @@ public struct RouterSpec: Sendable, Equatable, CustomStringConvertible {
     case expertChoice(factor: Double)
     case sinkhorn
     case hash
+    /// Equally many experts of every group; one per choice where the number is nil.
+    case grouped(groups: Double?)
     case balanced
   }
 

@@ -21,10 +21,6 @@ public import Workloads
 public struct LayerTimeBound: Sendable, Equatable {
   /// No placement is faster.
   public let time: Seconds
-  /// What the mean rank computes, of the first argument.
-  public let experts: Seconds
-  /// What the mean rank exchanges, of the first argument.
-  public let exchange: Seconds
 
   /// - Parameters:
   ///   - windows: the tokens of the layer, step by step; at least one.
@@ -36,7 +32,7 @@ public struct LayerTimeBound: Sendable, Equatable {
     let windows = windows.filter { $0.count > 0 }
     let hosts = (0..<topology.rankCount).filter { slotsPerRank[$0] > 0 }
     guard !windows.isEmpty, !hosts.isEmpty else {
-      (time, experts, exchange) = (.zero, .zero, .zero)
+      time = .zero
       return
     }
     let best = BestRank(prices, hosts: hosts)
@@ -47,8 +43,7 @@ public struct LayerTimeBound: Sendable, Equatable {
     let parts = windows.map {
       WindowParts($0, slotsPerRank: slotsPerRank, prices: prices, best: best, weights: weights)
     }
-    experts = Seconds(parts.reduce(0) { $0 + $1.experts / speeds })
-    exchange = ExchangeBound(windows, slotsPerRank: slotsPerRank, topology: topology, prices)
+    let exchange = ExchangeBound(windows, slotsPerRank: slotsPerRank, topology: topology, prices)
       .mean(weights: weights)
     let mean = parts.reduce(exchange.value) { sum, part in
       sum + part.local + (part.experts + part.copies) / speeds

@@ -16,7 +16,7 @@ public struct LoadBound: Sendable, Equatable {
   /// What the number of slots of each rank forces together; 0 where there are replicas.
   public let cardinality: Double
   /// The mean of ranks with slots; without replicas in whole assignments.
-  private let shared: Double
+  public let shared: Double
 
   /// The largest of them: a lower bound on the largest load / speed.
   public var value: Double { max(shared, heaviestReplica, cardinality) }
@@ -44,13 +44,6 @@ public struct LoadBound: Sendable, Equatable {
     let hasReplicas = slotCount > loads.count
     cardinality = hasReplicas ? 0 : Self.cardinality(loads, hosts)
     shared = hasReplicas ? fair : Self.inWholeAssignments(sum, fair: fair, hosts)
-  }
-
-  /// The same for slots that are shared out evenly.
-  public init(loads: some Sequence<Int>, slotCount: Int, rankCount: Int) {
-    self.init(
-      loads: loads,
-      slotOffsets: SlotLayout.firstRanksHoldMore(slotCount: slotCount, rankCount: rankCount))
   }
 
   /// A rank with slots.

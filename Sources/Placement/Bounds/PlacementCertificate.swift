@@ -47,18 +47,21 @@ public struct PlacementCertificate: Sendable, Equatable, Codable {
   public let layer: Int
   /// The largest rank load, shared evenly by replicas.
   public let largestLoad: Double
-  /// See ``LoadBound``.
+  /// Of all ranks.
   public let mean: Double
+  /// See ``LoadBound``.
+  public let shared: Double
   public let heaviestReplica: Double
   /// Nil where there are replicas.
   public let cardinality: Double?
   /// Nil where the layer has too many experts.
   public let search: Search?
-  /// The largest of them all, whole assignments counted where there are no replicas.
+  /// The largest of them all.
   public let bound: Double
   /// (largest load - bound) / bound; 0 without load.
   public let gap: Double
-  public let split: Split
+  /// Nil where the load is too large for its sums.
+  public let split: Split?
   /// Nil where ranks have no speeds.
   public let speed: Speed?
 
@@ -70,7 +73,7 @@ public struct PlacementCertificate: Sendable, Equatable, Codable {
   /// Of one row of a placement.
   ///
   /// - Parameter speeds: [R] above 0; nil where ranks are alike.
-  /// - Throws: ``InputError`` where the load has other experts, lacks the layer, or is too large.
+  /// - Throws: ``InputError`` where the load has other experts or lacks the layer.
   public init(
     _ placement: ExpertPlacement, load: LoadHistogram, layerRow: Int, speeds: [Double]? = nil
   ) throws {
@@ -79,7 +82,8 @@ public struct PlacementCertificate: Sendable, Equatable, Codable {
     largestLoad = rankLoads.max() ?? 0
     let loads = Array(load.row(load.row(ofLayer: layer)!))
     let known = LoadBound(loads: loads, slotOffsets: placement.slotOffsets)
-    (mean, heaviestReplica) = (known.mean, known.heaviestReplica)
+    (mean, shared) = (known.mean, known.shared)
+    heaviestReplica = known.heaviestReplica
     cardinality = placement.extraSlotCount == 0 ? known.cardinality : nil
     search =
       loads.count <= Self.mostSearchedExperts
@@ -95,14 +99,16 @@ public struct PlacementCertificate: Sendable, Equatable, Codable {
       let bound = LoadBound(loads: loads, slotOffsets: placement.slotOffsets, speeds: speeds).value
       return Speed(largest: largest, bound: bound, gap: Self.gap(largest, bound))
     }
-    let least = try SplitBound(placement: placement, layerRow: layerRow, load: loads)
-    let tight = Set(least.ranks)
-    let hosts = ReplicaHosts(placement: placement, layerRow: layerRow)
-    split = Split(
-      load: least.load, ranks: least.ranks,
-      experts: loads.indices.filter { expert in
-        loads[expert] > 0 && hosts.ranks[hosts.hosts(of: expert)].allSatisfy(tight.contains)
-      }, value: least.value, gap: Self.gap(largestLoad, least.value))
+    let largest = largestLoad
+    split = (try? SplitBound(placement: placement, layerRow: layerRow, load: loads)).map { least in
+      let tight = Set(least.ranks)
+      let hosts = ReplicaHosts(placement: placement, layerRow: layerRow)
+      return Split(
+        load: least.load, ranks: least.ranks,
+        experts: loads.indices.filter { expert in
+          loads[expert] > 0 && hosts.ranks[hosts.hosts(of: expert)].allSatisfy(tight.contains)
+        }, value: least.value, gap: Self.gap(largest, least.value))
+    }
   }
 
   private static func gap(_ load: Double, _ bound: Double) -> Double {

@@ -36,6 +36,16 @@ public enum ReplicaChoice: String, Sendable, CaseIterable, Codable {
   /// left (greedy set cover).
   case setCover = "cover"
 
+  /// Whether copies on the source's rank or node come before others.
+  public var prefersNear: Bool {
+    switch self {
+    case .nearest, .tieredRoundRobin, .localSplit, .setCover: true
+    case .expertRoundRobin, .tokenHash, .flatModulo, .rankStatic, .random, .minMaxSplit,
+      .fewestActive:
+      false
+    }
+  }
+
   /// Whether it needs what the tokens of all ranks chose, as counts by rank and expert.
   public var needsCounts: Bool {
     switch self {

@@ -55,7 +55,7 @@ public struct BundleCost: LayerCost {
     tally = BundleTally(routing, topology: topology, slotCount: rankOfSlot.count)
     model = prices.model(on: topology)
     ports = BundlePorts(model.emptyLoads, dedup: prices.dedup, combine: prices.combine)
-    isNearest = prices.replicaChoice == .nearest
+    isNearest = prices.replicaChoice.prefersNear
     self.rankOfSlot = rankOfSlot
     nextRankOfSlot = rankOfSlot
     self.expertOfSlot = expertOfSlot

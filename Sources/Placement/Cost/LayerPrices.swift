@@ -17,8 +17,8 @@ public struct LayerPrices: Sendable {
   public var dispatchBytes: Bytes
   /// A result on its way back.
   public var combineBytes: Bytes
-  /// Which copy of an expert serves an assignment: ``ReplicaChoice/nearest`` keeps to copies on the
-  /// source's rank, then its node; every other rule counts as all copies in turn.
+  /// Which copy of an expert serves an assignment: rules that prefer near copies count as
+  /// ``ReplicaChoice/nearest``, the others as all copies in turn.
   public var replicaChoice: ReplicaChoice
 
   public init(

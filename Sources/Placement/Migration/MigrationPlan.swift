@@ -88,7 +88,4 @@ public struct MigrationPlan: Sendable, Equatable {
     receivedPerRank = received
     self.offNode = offNode
   }
-
-  /// What travels when every expert has so many bytes.
-  public func bytes(perExpert: Bytes) -> Bytes { perExpert * Double(sent) }
 }

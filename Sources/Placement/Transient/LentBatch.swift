@@ -67,6 +67,8 @@ private struct LoanDesk {
 
   private let placement: ExpertPlacement
   private let nodes: [Int]
+  /// [N] ranks of each node, ascending.
+  private let ranksOfNode: [[Int]]
   /// The lowest slot of an expert on a rank.
   private var slotOf: [Stand: Int] = [:]
   /// [E] ranks that hold an expert, ascending.
@@ -80,6 +82,9 @@ private struct LoanDesk {
   init(_ placement: ExpertPlacement, topology: Topology) {
     self.placement = placement
     nodes = topology.nodeOfRank
+    ranksOfNode = (0..<topology.nodeCount).map { node in
+      topology.nodeOfRank.indices.filter { topology.nodeOfRank[$0] == node }
+    }
     holders = Array(repeating: [], count: placement.expertCount)
     sent = Array(repeating: 0, count: placement.rankCount)
     lent = Array(repeating: [], count: placement.rankCount)
@@ -149,10 +154,8 @@ private struct LoanDesk {
   /// Lends an expert to all ranks without it, along a chain that begins on its first holder's node.
   private mutating func passOn(_ expert: Int) {
     var last = holders[expert][0]
-    let ranksOfNode = Dictionary(grouping: nodes.indices) { nodes[$0] }
-    let count = ranksOfNode.count
-    for place in 0..<count {
-      let ranks = ranksOfNode[(nodes[holders[expert][0]] + place) % count] ?? []
+    for place in ranksOfNode.indices {
+      let ranks = ranksOfNode[(nodes[holders[expert][0]] + place) % ranksOfNode.count]
       last = ranks.first { holds(expert, $0) } ?? last
       for rank in ranks where !holds(expert, rank) {
         lend(expert, from: last, to: rank)

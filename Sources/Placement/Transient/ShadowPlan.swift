@@ -45,28 +45,4 @@ public struct ShadowPlan: Sendable, Equatable {
     experts = Array(order.prefix(best.count))
     time = best.time
   }
-
-  /// [R] rows that each rank computes: those of lent experts stay where they come from.
-  ///
-  /// - Parameters:
-  ///   - sourceCounts: [R, E] rows of each rank for each expert.
-  ///   - rankOfExpert: [E] where each expert stands.
-  public func rankLoads(sourceCounts: [Int], rankOfExpert: [Int]) -> [Int] {
-    let expertCount = rankOfExpert.count
-    precondition(
-      expertCount > 0 && sourceCounts.count % expertCount == 0,
-      "\(sourceCounts.count) counts for \(expertCount) experts")
-    let isLent = Set(experts)
-    var loads = Array(repeating: 0, count: sourceCounts.count / expertCount)
-    for (index, rows) in sourceCounts.enumerated() {
-      let (source, expert) = index.quotientAndRemainder(dividingBy: expertCount)
-      loads[isLent.contains(expert) ? source : rankOfExpert[expert]] += rows
-    }
-    return loads
-  }
-
-  /// What is sent between ranks before the batch can be computed.
-  public func transferredBytes(perExpert bytes: Bytes, rankCount: Int) -> Bytes {
-    bytes * Double(experts.count * max(0, rankCount - 1))
-  }
 }

@@ -76,9 +76,6 @@ public struct SpillPlan: Sendable, Equatable {
     }
     (transfers, rankLoads) = (ledger.transfers, ledger.given)
   }
-
-  /// What is sent between ranks before the batch can be computed.
-  public func transferredBytes(perExpert bytes: Bytes) -> Bytes { bytes * Double(transfers.count) }
 }
 
 /// Rows given to ranks and yet to come.
