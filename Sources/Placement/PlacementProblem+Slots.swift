@@ -24,8 +24,8 @@ extension PlacementProblem {
   public func requireCurrent(for name: String) throws -> ExpertPlacement {
     guard let current else {
       throw InputError(
-        "placement \(name): it starts from the placement of the moment, which needs --current with "
-          + "a placement file")
+        "placement \(name): it starts from the placement of the moment, which is --current of place, "
+          + "the first placement of compare, or --from of rebalance")
     }
     guard current.expertCount == load.expertCount, current.rankCount == topology.rankCount else {
       throw InputError(

@@ -43,12 +43,14 @@ public struct PlacementLabRecord: Encodable {
     /// Slots that move from the reference placement after relabelling inside nodes.
     public let movedSlots: Int
     public let solveMs: Double
+    /// Whether `--max-seconds` ended a search.
+    public let isCutShort: Bool
 
     public init(
       _ placement: ExpertPlacement, name: String, dedup: Dedup, combine: CombineRule,
       replicaChoice: ReplicaChoice, memoryBytesPerRank: Double, summedLoadMaxOverMean: Double?,
       fitted: PlacementScore?, judged: PlacementScore, bound: StepBound, regret: Double?,
-      movedSlots: Int, solveMs: Double
+      movedSlots: Int, solveMs: Double, isCutShort: Bool = false
     ) {
       self.name = name
       self.placement = placement.name
@@ -67,6 +69,7 @@ public struct PlacementLabRecord: Encodable {
       self.regret = regret
       self.movedSlots = movedSlots
       self.solveMs = solveMs
+      self.isCutShort = isCutShort
     }
 
     /// What is to be small: modelled time, or load without a cluster.

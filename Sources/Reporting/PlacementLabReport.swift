@@ -25,7 +25,8 @@ public struct PlacementLabReport {
       + "\(counted(record.layers, "layer")); computed, nothing was run"
     let tokens =
       "fitted to \(record.fittedTokens), judged on \(record.judgedTokens); --dedup "
-      + "\(record.dedup), --combine \(record.combine), --replica-choice \(record.replicaChoice)"
+      + "\(record.dedup), --combine \(record.combine), --replica-choice "
+      + record.replicaChoice.replacing(",", with: ", ")
       + (record.cluster.map { ", cluster \($0)" } ?? "")
     return machine + "\n" + Paragraph(tokens, indent: 2).text
   }

@@ -24,6 +24,7 @@ struct PlacementRemarks {
 
   var sentences: [String] {
     verdict + lostBalance + closeToMean + traffic + tie + fastest + replicas + uselessReplicas
+      + cutShort
   }
 
   private var what: String { rows[0].judged.stepSeconds == nil ? "load max/mean" : "modelled time" }
@@ -94,10 +95,10 @@ struct PlacementRemarks {
     let judged = row.judged.load.maxOverMean
     return [
       "With \(row.slotsPerRank) slot\(row.slotsPerRank == 1 ? "" : "s") per rank \(row.name) is within "
-        + "\(percent(max(0, summed - 1))) of the mean on the load it was fitted to"
+        + "\(percent(max(0, summed - 1))) of the mean on all fitted steps together"
         + (judged > 1.02
-          ? ", but \(percent(judged - 1)) above it on the judged steps: more balance on that load is "
-            + "worth nothing."
+          ? ", but \(percent(judged - 1)) above it on the judged steps, one by one: more balance on "
+            + "their sum is worth nothing."
           : ": more balance is worth nothing.")
     ]
   }
@@ -153,6 +154,16 @@ struct PlacementRemarks {
           ? "\(percent(gain)) better in \(what)."
           : gain <= -Self.least
             ? "\(percent(-gain)) worse in \(what)." : "no better in \(what).")
+    ]
+  }
+
+  /// Searches that another run may end elsewhere.
+  private var cutShort: [String] {
+    let names = rows.filter(\.isCutShort).map(\.name)
+    guard !names.isEmpty else { return [] }
+    return [
+      "Cut short by --max-seconds: \(names.joined(separator: ", ")). More time may find a better plan, "
+        + "another run another one."
     ]
   }
 

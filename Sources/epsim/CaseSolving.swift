@@ -85,8 +85,8 @@ extension CaseSpec {
   fileprivate var priced: CaseSpec {
     var spec = CaseSpec()
     spec.placement = placement
-    // Every other choice is priced as all copies in turn.
-    spec.replicaChoice = replicaChoice == .nearest ? .nearest : .expertRoundRobin
+    // Rules are priced as the nearest copies, or as all copies in turn.
+    spec.replicaChoice = replicaChoice.prefersNear ? .nearest : .expertRoundRobin
     spec.topK = topK
     (spec.dedup, spec.transport, spec.automatic) = (dedup, transport, automatic)
     (spec.wire, spec.combine, spec.combineWire) = (wire, combine, combineWire)

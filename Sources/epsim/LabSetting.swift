@@ -18,20 +18,24 @@ struct LabSetting {
   /// Whether its rule for replicas is the first of the list.
   let isOfFirstChoice: Bool
 
-  /// Every combination of the lists, the choice of replicas changing first.
+  /// Every combination of the lists that there can be, the choice of replicas changing first.
   ///
-  /// - Throws: ``InputError`` for a word that is unknown or given twice.
+  /// - Throws: ``InputError`` for a word that is unknown or given twice, and where nothing goes
+  ///   together.
   static func all(
     replicaChoice: String, dedup: String, combine: String, profile: ClusterProfile?
   ) throws -> [LabSetting] {
     let choices = try values(ReplicaChoice.self, replicaChoice, "replica-choice")
     let dedups = try values(Dedup.self, dedup, "dedup")
     let combines = try values(CombineRule.self, combine, "combine")
-    return dedups.flatMap { dedup in
+    var contradiction: String?
+    let settings = dedups.flatMap { dedup in
       combines.flatMap { combine in
-        choices.map { choice in
+        choices.compactMap { choice -> LabSetting? in
           var spec = CaseSpec()
           (spec.replicaChoice, spec.dedup, spec.combine) = (choice, dedup, combine)
+          contradiction = contradiction ?? spec.contradiction
+          guard spec.contradiction == nil else { return nil }
           let exchange =
             (dedups.count > 1 ? ["dedup \(dedup.rawValue)"] : [])
             + (combines.count > 1 ? [combine.rawValue] : [])
@@ -42,11 +46,13 @@ struct LabSetting {
         }
       }
     }
+    guard !settings.isEmpty else { throw InputError(contradiction ?? "no plan is asked for") }
+    return settings
   }
 
-  /// The name of a plan.
-  func name(of placement: ExpertPlacement) -> String {
-    let choice = placement.extraSlotCount > 0 ? choiceName : nil
+  /// The name of a plan, whose placement the rule for replicas may have decided.
+  func name(of placement: ExpertPlacement, isChosenByPrices: Bool) -> String {
+    let choice = placement.extraSlotCount > 0 || isChosenByPrices ? choiceName : nil
     return [placement.name, choice, exchangeName].compactMap { $0 }.joined(separator: " ")
   }
 

@@ -86,10 +86,7 @@ extension PlaceCommand {
     let reference = try reference(solved, topology: topology)
     var bounds: [PlacementLab.BoundKey: StepBound] = [:]
     let judged = try solved.map { entry in
-      try entry.problem.lab!.judge(
-        entry.placement, of: entry.spec, fittedTo: entry.problem.load, reference: reference,
-        solveMs: entry.ms,
-        bounds: &bounds, refit: entry.problem.refit)
+      try entry.problem.lab!.judge(entry, reference: reference, bounds: &bounds)
     }
     var record = PlacementLabRecord(
       judged.map(\.row), topology: topology, layers: lab.setup.layers.count,
@@ -97,9 +94,7 @@ extension PlaceCommand {
       fittedTokens: lab.setup.fitDescription,
       judgedTokens: judge ?? lab.setup.judgedDescription, movedFrom: reference.name)
     let choices = solved.compactMap { entry in
-      entry.choice.map {
-        AutoChoiceRecord($0, cases: [entry.problem.lab!.setting.name(of: entry.placement)])
-      }
+      entry.result.choice.map { AutoChoiceRecord($0, cases: [entry.name]) }
     }
     if !choices.isEmpty { record.placementChoices = choices }
     let drifts = drift ? try self.drifts(solved) : []
@@ -132,8 +127,13 @@ extension PlaceCommand {
     if let perBatch = record.perBatch, !json { print("\n" + TransientReport(perBatch).text) }
   }
 
-  /// What moves are counted from: the first of several, contiguous experts for one.
+  /// What moves are counted from: the placement of the moment, else the first of several, contiguous
+  /// experts for one.
   private func reference(_ solved: [Solved], topology: Topology) throws -> ExpertPlacement {
+    let load = solved[0].problem.load
+    let current = try ranks.currentPlacement(
+      layerLists: [load.layers], expertCount: load.expertCount, ranks: topology.rankCount)
+    if let current { return try current.selecting(layers: load.layers, name: current.name) }
     if solved.count > 1 { return solved[0].placement }
     return try PlacementSpec.contiguous.place(
       load: solved[0].problem.load, topology: topology, groups: 1, modelLayers: [])
@@ -168,7 +168,7 @@ extension PlaceCommand {
     try solved.filter(\.spec.needsLoad).map { entry in
       let lab = entry.problem.lab!
       return (
-        lab.setting.name(of: entry.placement),
+        entry.name,
         try lab.drift(of: entry.spec, refit: entry.problem.refit)
       )
     }

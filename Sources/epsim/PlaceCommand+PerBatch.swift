@@ -31,7 +31,7 @@ extension PlaceCommand {
       lab.setup.model, bytesPerWeight: precision?.bytes ?? 2,
       bytesPerActivation: precision?.bytes ?? 2)
     let rows = try solved.flatMap { entry in
-      try entry.problem.lab!.transients(entry.placement, rules: rules, widths: widths)
+      try entry.problem.lab!.transients(entry, rules: rules, widths: widths)
     }
     return TransientRecord(
       rows, tokensPerBatch: lab.judged.tokensPerStep, bytesPerExpert: widths.bytesPerExpert.value,
@@ -47,8 +47,9 @@ extension PlaceCommand {
 extension PlacementLab {
   /// A placement without lent experts, then under each rule, on the judged steps.
   fileprivate func transients(
-    _ placement: ExpertPlacement, rules: [TransientRule], widths: ExpertWidths
+    _ solved: PlaceCommand.Solved, rules: [TransientRule], widths: ExpertWidths
   ) throws -> [TransientRecord.Row] {
+    let placement = solved.placement
     let prices = try prices(slotOffsets: placement.slotOffsets)
     var scorers = ([nil] + rules).map {
       TransientScorer($0, topology: topology, widths: widths, prices: prices)
@@ -65,7 +66,7 @@ extension PlacementLab {
     let without = scorers[0].score
     return zip([nil] + rules.map(\.description), scorers).map { rule, scorer in
       TransientRecord.Row(
-        placement: setting.name(of: placement), rule: rule, score: scorer.score, without: without,
+        placement: solved.name, rule: rule, score: scorer.score, without: without,
         tokensPerBatch: judged.tokensPerStep)
     }
   }

@@ -12,9 +12,15 @@ extension PlaceCommand {
   struct Solved {
     let spec: PlacementSpec
     let problem: Problem
-    let placement: ExpertPlacement
-    let choice: AutoChoice?
+    let result: SolvedPlacement
     let ms: Double
+
+    var placement: ExpertPlacement { result.placement }
+    /// Of the placement with what goes with it; its own where only loads are known.
+    var name: String {
+      problem.lab?.setting.name(of: placement, isChosenByPrices: spec.weighsReplicas)
+        ?? placement.name
+    }
   }
 
   /// Solves a placement with each setting; without replicas there are no copies to choose among,
@@ -24,13 +30,13 @@ extension PlaceCommand {
   ) throws -> [Solved] {
     var hasReplicas = true
     return try settings.compactMap { setting in
-      guard hasReplicas || setting.isOfFirstChoice else { return nil }
+      guard hasReplicas || setting.isOfFirstChoice || spec.weighsReplicas else { return nil }
       let problem = try problem(spec, topology: topology, setting: setting)
       let start = MonotonicClock.now()
       let result = try problem.solve(nil)
       hasReplicas = result.placement.extraSlotCount > 0
       return Solved(
-        spec: spec, problem: problem, placement: result.placement, choice: result.choice,
+        spec: spec, problem: problem, result: result,
         ms: Double(MonotonicClock.now() - start) / 1e6)
     }
   }
@@ -107,4 +113,9 @@ extension PlaceCommand {
   func stepTokens(_ setup: WorkloadSetup) -> Int {
     tokens ?? setup.trace.map { min(4096, max(1, $0.tokenCount / 16)) } ?? 4096
   }
+}
+
+extension PlacementSpec {
+  /// Whether the rule for replicas may decide if there are any.
+  fileprivate var weighsReplicas: Bool { needsPrices && extraSlots > 0 }
 }

@@ -77,7 +77,12 @@ struct PlaceCommand: ParsableCommand {
   @Option(help: "How results return: exact, one per assignment; pre-reduced. See 'epsim run'.")
   var combine = "exact"
 
-  @Option(parsing: .unconditional, help: "Seconds that a strategy which searches may take.")
+  @Option(
+    parsing: .unconditional,
+    help: """
+      Seconds that a strategy which searches may take, each time that it is fitted: once more for \
+      regret, and for each window of --drift.
+      """)
   var maxSeconds = 10.0
 
   @Flag(help: "Fit to windows of the whole workload in turn, and let the fits grow old.")
@@ -128,6 +133,7 @@ struct PlaceCommand: ParsableCommand {
     let topology = try machine.topology()
     let format = try outputFormat()
     let specs = try placements()
+    try ranks.requireUse(of: specs)
     let settings = try settings()
     guard specs.count * settings.count == 1 || write == nil else {
       throw InputError(

@@ -72,15 +72,14 @@ struct PlacementLab {
   /// Judges a placement.
   ///
   /// - Parameters:
+  ///   - solved: the placement, solved with this lab.
   ///   - reference: what moves are counted from.
-  ///   - refit: the strategy fitted to other tokens.
   ///   - bounds: those that are known already.
   func judge(
-    _ placement: ExpertPlacement, of spec: PlacementSpec, fittedTo load: LoadHistogram,
-    reference: ExpertPlacement,
-    solveMs: Double, bounds: inout [BoundKey: StepBound],
-    refit: (FittedTokens) throws -> ExpertPlacement
+    _ solved: PlaceCommand.Solved, reference: ExpertPlacement,
+    bounds: inout [BoundKey: StepBound]
   ) throws -> Judged {
+    let (placement, spec, load) = (solved.placement, solved.spec, solved.problem.load)
     let prices = try prices(slotOffsets: placement.slotOffsets)
     let scorer = try score(placement, on: judged, prices: prices)
     guard let score = scorer.score, let counters = scorer.total else {
@@ -91,7 +90,7 @@ struct PlacementLab {
     if spec.needsLoad {
       let tokens = try judged.fitted(
         windows: Self.windowCount, needsTokens: spec.fitting == .tokens)
-      let best = try self.score(refit(tokens), on: judged, prices: prices).score!
+      let best = try self.score(solved.problem.refit(tokens), on: judged, prices: prices).score!
       regret = Self.cost(score) / Self.cost(best) - 1
     }
     let key = BoundKey(
@@ -103,14 +102,15 @@ struct PlacementLab {
     let moved = placement.relabelled(toKeep: reference, topology: topology, keepingNodes: true)
     let elementBytes = setting.profile?.usualPrecision.bytes ?? 2
     let row = PlacementLabRecord.Row(
-      placement, name: setting.name(of: placement), dedup: setting.spec.dedup,
+      placement, name: solved.name, dedup: setting.spec.dedup,
       combine: setting.spec.combine, replicaChoice: setting.spec.replicaChoice,
       memoryBytesPerRank: Double((slots.max() ?? 0) * setup.layers.count)
         * Double(setup.model.expertParameterCount) * elementBytes,
       summedLoadMaxOverMean: spec.needsLoad ? try placement.maxOverMean(load) : nil,
       fitted: try fitted.map { try self.score(placement, on: $0, prices: prices).score! },
       judged: score, bound: bound, regret: regret,
-      movedSlots: moved.movedSlots(from: reference), solveMs: solveMs)
+      movedSlots: moved.movedSlots(from: reference), solveMs: solved.ms,
+      isCutShort: solved.result.isCutShort)
     return Judged(row: row, counters: counters)
   }
 

@@ -57,12 +57,6 @@ struct RankOptions: ParsableArguments {
       throw InputError(
         "--slots-per-rank: placement \(spec) is a file, whose ranks have the slots that it says")
     }
-    if current != nil, spec.entry?.needsCurrent != true {
-      let others = PlacementSpec.catalogue.filter(\.needsCurrent).map(\.name)
-      throw InputError(
-        "--current: placement \(spec) does not start from another one, accepted are "
-          + others.joined(separator: ", "))
-    }
     let speeds = PlacementProblem.speedRange
     return Values(
       slotsPerRank: try slotsPerRank.map {
@@ -82,11 +76,29 @@ struct RankOptions: ParsableArguments {
           Double(text).flatMap { speeds.contains($0) ? $0 : nil }
         }
       },
-      current: try current.map { path in
-        try ExpertPlacement(
-          bytes: InputFile.bytes(ofPath: path, kind: "placement"), path: path,
-          layerLists: layerLists, expertCount: expertCount, rankCount: topology.rankCount)
-      })
+      current: spec.entry?.needsCurrent == true
+        ? try currentPlacement(
+          layerLists: layerLists, expertCount: expertCount, ranks: topology.rankCount) : nil)
+  }
+
+  /// The file of `--current`; nil where none is given.
+  func currentPlacement(
+    layerLists: [[Int]], expertCount: Int, ranks: Int
+  ) throws -> ExpertPlacement? {
+    try current.map { path in
+      try ExpertPlacement(
+        bytes: InputFile.bytes(ofPath: path, kind: "placement"), path: path,
+        layerLists: layerLists, expertCount: expertCount, rankCount: ranks)
+    }
+  }
+
+  /// Refuses a placement of the moment that no strategy of a list looks at.
+  func requireUse(of specs: [PlacementSpec]) throws {
+    guard current != nil, !specs.contains(where: { $0.entry?.needsCurrent == true }) else { return }
+    let others = PlacementSpec.catalogue.filter(\.needsCurrent).map(\.name)
+    throw InputError(
+      "--current: placement \(specs[0]) does not start from another one, accepted are "
+        + others.joined(separator: ", "))
   }
 
   private func list<Value>(

@@ -57,9 +57,10 @@ extension RunSession {
     }
     return OnlinePlan(
       policy, relabelling: relabelling ?? target.usualRelabelling, start: start
-    ) { load in
+    ) { load, current in
       try setup.place(
-        target, topology: machine.topology, fitted: FittedTokens(load: load), files: files)
+        target, topology: machine.topology, fitted: FittedTokens(load: load), files: files
+      ) { $0.current = current }
     }
   }
 

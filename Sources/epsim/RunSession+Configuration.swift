@@ -68,6 +68,8 @@ extension RunSession {
     }
     let routing = try CaseRoutings(
       cases, setup: setup, tokensPerStep: tokens, rankCount: ranks)
+    // What a placement that starts from another one starts from: the first of the list.
+    var first: ExpertPlacement?
     let runCases = try cases.enumerated().map { index, spec in
       try requireRanks(of: spec, ranks: ranks)
       if let rate = spec.biasUpdate, run.resume {
@@ -82,11 +84,15 @@ extension RunSession {
       }
       let (exchange, selection) = try spec.exchange(
         defaultWire: WireFormat(dtype), table: table)
+      let placement =
+        spec.placement.needsPrices
+        ? try spec.placement.unsolved(setup.model, layers: setup.layers, topology: topology)
+        : try setup.place(spec.placement, topology: topology, fitted: fitted, files: files) {
+          $0.current = first
+        }
+      if index == 0, !spec.placement.needsPrices { first = placement }
       return RunCase(
-        name: spec.name(among: cases), routing: routing.indexOfCase[index],
-        placement: spec.placement.needsPrices
-          ? try spec.placement.unsolved(setup.model, layers: setup.layers, topology: topology)
-          : try setup.place(spec.placement, topology: topology, fitted: fitted, files: files),
+        name: spec.name(among: cases), routing: routing.indexOfCase[index], placement: placement,
         replicaChoice: spec.replicaChoice,
         exchange: exchange, selection: selection, compute: spec.expertCompute, timing: spec.timing,
         disturbance: spec.disturbance)

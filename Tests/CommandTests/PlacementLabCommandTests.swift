@@ -87,6 +87,53 @@ struct PlacementLabCommandTests {
     #expect(refused.exitCode == 2 && refused.error.contains("4 ways to judge"), "\(refused.error)")
   }
 
+  @Test(
+    "what has no effect, or does not go together, is refused",
+    arguments: [
+      (["--dedup", "none", "--combine", "pre-reduced"], "--combine pre-reduced"),
+      (["--replica-choice", "nearest,nearest"], "nearest twice"),
+      (["--replica-choice", "nearest,"], "empty entry"),
+      (["--rank-change", "-1", "--per-batch", "spill"], "--per-batch"),
+      (["--rank-change", "-1", "--replica-choice", "nearest,split"], "the lists make 2"),
+      (["--current", "x.json"], "does not start from another one"),
+    ])
+  func refusedPlans(arguments: [String], words: String) throws {
+    let outcome = try place(Self.trace + ["--placement", "lpt", "--ranks", "4"] + arguments)
+    #expect(outcome.exitCode == 2 && outcome.error.contains(words), "\(outcome.error)")
+    #expect(outcome.output.isEmpty && outcome.error.split(separator: "\n").count == 1)
+  }
+
+  @Test("a placement that starts from another one: the file of place, the first of compare")
+  func startingFromAnother() throws {
+    let folder = try TemporaryFolder()
+    let current = folder.path("lpt.json")
+    let written = try place(
+      Self.trace + ["--placement", "lpt", "--ranks", "2", "--write", current])
+    #expect(written.exitCode == 0, "\(written.error)")
+    let rows =
+      try json(
+        Self.trace + ["--placement", "contiguous,swap:2", "--current", current, "--ranks", "2"])[
+        "rows"] as? [[String: Any]]
+    // Moves are counted from the file, of which two experts a layer change places.
+    let moved = try #require(rows).compactMap { $0["moved_slots"] as? Int }
+    #expect(moved.count == 2 && moved[1] <= 8 && moved[0] > moved[1], "\(moved)")
+    for command in [
+      ["compare", "--placement", "contiguous,swap:2", "--computed-ranks", "none"],
+      ["rebalance", "--from", "contiguous", "--to", "swap:2"],
+      ["rebalance", "--from", "contiguous", "--to", "swap:2", "--policy", "interval:2"],
+    ] {
+      let outcome = try Tool.launch(
+        2,
+        arguments: command + [
+          "--workload", "zipf:1.2", "--layers", "2", "--tokens", "48", "--steps", "8", "--output",
+          "-", "--json",
+        ])
+      #expect(outcome.exitCode == 0, "\(command): \(outcome.error)")
+    }
+    let alone = try Tool.launch(1, "run", "--placement", "swap", "--workload", "zipf:1")
+    #expect(alone.exitCode == 2 && alone.error.contains("--from of rebalance"), "\(alone.error)")
+  }
+
   @Test("a plan fitted to law is worse than contiguous on intent, and the tool says so")
   func otherDomain() throws {
     let arguments =

@@ -16,6 +16,11 @@ enum Tool {
 
   /// Runs the tool on several ranks.
   static func launch(_ ranks: Int, _ arguments: String...) throws -> Command {
+    try launch(ranks, arguments: arguments)
+  }
+
+  /// The same with a list.
+  static func launch(_ ranks: Int, arguments: [String]) throws -> Command {
     try Command.run(
       "scripts/launch", ["-n", "\(ranks)", "--timeout", "120", "--", path] + arguments)
   }

@@ -99,7 +99,7 @@ struct OnlineRunTests {
     return try OnlineRun(
       configuration,
       plans: policies.map { policy in
-        OnlinePlan(try RebalancePolicy(parsing: policy), relabelling: relabelling) { load in
+        OnlinePlan(try RebalancePolicy(parsing: policy), relabelling: relabelling) { load, _ in
           try target.place(load: load, topology: topology, groups: 1, modelLayers: [])
         }
       }, lostShard: lost

@@ -60,7 +60,7 @@ import Testing
       }
       #expect(decision.routingWeights.allSatisfy { $0.isFinite && $0 >= 0 }, "\(entry.name)")
     }
-    #expect(Set(RouterSpec.catalogue.map(\.name)).count == 11)
+    #expect(Set(RouterSpec.catalogue.map(\.name)).count == 12)
   }
 
   @Test func numbersThatDoNotFitAreRefused() {

@@ -21,7 +21,9 @@ import Workloads
     let prices = layerPrices(.node, ranks: 4)
     let problem = trafficProblem(windows, topology, prices: prices, extraSlots: 4)
     let auto = AutoPlacement(sweeps: 5)
-    let (placement, choice) = try auto.choose(problem, name: "auto+4")
+    let solved = try auto.solve(problem, name: "auto+4")
+    let (placement, choice) = (solved.placement, try #require(solved.choice))
+    #expect(!solved.isCutShort)
     #expect(choice.fittedWindows == 3 && choice.heldOutWindows == 2)
     #expect(
       choice.candidates.map(\.name) == [
@@ -47,8 +49,8 @@ import Workloads
   @Test func theReasonComesWithThePlacement() throws {
     let problem = trafficProblem(windows(4), topology, prices: layerPrices(.rank, ranks: 4))
     let solved = try PlacementSpec(parsing: "auto:1").solve(problem, modelLayers: [0])
-    let (placement, choice) = try AutoPlacement(sweeps: 1).choose(problem, name: "auto:1")
-    #expect(solved.placement == placement && solved.choice == choice)
+    let same = try AutoPlacement(sweeps: 1).solve(problem, name: "auto:1")
+    #expect(solved.placement == same.placement && solved.choice == same.choice)
     // What was named outright has no reason.
     #expect(try PlacementSpec(parsing: "lpt").solve(problem, modelLayers: [0]).choice == nil)
   }
@@ -56,7 +58,7 @@ import Workloads
   @Test func oneWindowDecidesItself() throws {
     let problem = trafficProblem(
       windows(1), topology, prices: layerPrices(.rank, ranks: 4))
-    let choice = try AutoPlacement(sweeps: 2).choose(problem, name: "auto").choice
+    let choice = try #require(try AutoPlacement(sweeps: 2).solve(problem, name: "auto").choice)
     #expect(choice.fittedWindows == 1 && choice.heldOutWindows == 0)
     #expect(choice.candidates.allSatisfy { $0.fitted == $0.heldOut })
     #expect(choice.reason.contains("that it was fitted to"))
@@ -66,7 +68,9 @@ import Workloads
     var problem = trafficProblem(
       windows(2), topology, prices: layerPrices(.rank, ranks: 4))
     problem.secondLimit = 0
-    let choice = try AutoPlacement().choose(problem, name: "auto").choice
+    let solved = try AutoPlacement().solve(problem, name: "auto")
+    let choice = try #require(solved.choice)
+    #expect(solved.isCutShort)
     #expect(choice.candidates.map(\.name) == ["contiguous"] && choice.leftOut.count == 7)
     #expect(choice.leftOut.allSatisfy { $0.contains("no time was left") })
   }

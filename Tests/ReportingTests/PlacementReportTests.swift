@@ -26,7 +26,7 @@ import Workloads
       layers: [3, 5], offsets: [0, 2, 4, 6, 8], slots: [ring, ring],
       loads: [[8, 8, 8, 8], [9, 5, 1, 1]])
     for words in [
-      "layer 5, balanced worst: 7 on the fullest rank; no placement with these slots is below",
+      "layer 5, balanced worst: 7 on the fullest rank; no placement with these slots that shares",
       "mean 4, heaviest replica 2.50, branch and bound",
       "ranks {0,1,2} alone host experts 0,1: no split is below 14/3 = 4.67; even shares are 50.0 %",
       "proven best: 1 of 2 layers",

@@ -11,12 +11,12 @@ public struct OnlinePlan {
   public let start: ExpertPlacement?
   /// Which ranks may change places in a new placement; disturbed ones never do.
   public let relabelling: Relabelling
-  /// The placement for a load, the same on every rank.
-  public let place: (LoadHistogram) throws -> ExpertPlacement
+  /// The placement for a load, coming from another one; the same on every rank.
+  public let place: (_ load: LoadHistogram, _ current: ExpertPlacement) throws -> ExpertPlacement
 
   public init(
     _ policy: RebalancePolicy, relabelling: Relabelling, start: ExpertPlacement? = nil,
-    place: @escaping (LoadHistogram) throws -> ExpertPlacement
+    place: @escaping (_ load: LoadHistogram, _ current: ExpertPlacement) throws -> ExpertPlacement
   ) {
     self.policy = policy
     self.start = start

@@ -56,7 +56,7 @@ final class PlannedCourse {
     let window = plan.policy.window
     let load = state.load(lastSteps: window)
     func target() throws -> ExpertPlacement {
-      state.relabelled(try plan.place(load), by: plan.relabelling)
+      state.relabelled(try plan.place(load, state.placement), by: plan.relabelling)
     }
     if let lost = lostShard {
       if step == lost.step {

@@ -17,6 +17,8 @@ public struct SplitBound: Sendable, Equatable {
 
   /// L* in assignments.
   public var value: Double { Double(load) / Double(ranks.count) }
+  /// The smallest load of the fullest rank in whole assignments, L* rounded up.
+  public var wholeValue: Int { (load + ranks.count - 1) / ranks.count }
 
   /// Solves one row of a placement.
   ///

@@ -40,7 +40,10 @@ public struct AutoChoice: Sendable, Equatable {
       return time
     }
     let second = candidates[next]
+    // As in comparisons of placements: less than a per cent decides nothing.
+    let isTie = second.heldOut.value < winner.heldOut.value * 1.01
     return "\(time), the next best is \(second.name) with \(Self.text(second.heldOut))"
+      + (isTie ? ": no difference" : "")
   }
 
   private static func text(_ time: Seconds) -> String {

@@ -21,20 +21,13 @@ public struct AutoPlacement: PlacementStrategy {
   }
 
   public func place(_ problem: PlacementProblem, name: String) throws -> ExpertPlacement {
-    try choose(problem, name: name).placement
-  }
-
-  public func solve(_ problem: PlacementProblem, name: String) throws -> SolvedPlacement {
-    let (placement, choice) = try choose(problem, name: name)
-    return SolvedPlacement(placement, choice: choice)
+    try solve(problem, name: name).placement
   }
 
   /// The placement, and what was tried for it.
   ///
   /// - Throws: ``InputError`` as ``place(_:name:)``.
-  public func choose(
-    _ problem: PlacementProblem, name: String
-  ) throws -> (placement: ExpertPlacement, choice: AutoChoice) {
+  public func solve(_ problem: PlacementProblem, name: String) throws -> SolvedPlacement {
     _ = try problem.roomyOffsets(for: name)
     let prices = try problem.requirePrices(for: name)
     let windows = try problem.windows(for: name)
@@ -53,18 +46,21 @@ public struct AutoPlacement: PlacementStrategy {
 
     var choice = AutoChoice(
       candidates: [], chosen: 0, fittedWindows: seen, heldOutWindows: count - seen, leftOut: [])
+    var isCutShort = false
     var strategies: [(strategy: any PlacementStrategy, makesReplicas: Bool)] = []
     for (word, strategy, makesReplicas) in candidates() {
       // The winner is fitted once more, to twice as many tokens.
       fitting.secondLimit = max(0, left()) / 3
       if left() <= 0, !strategies.isEmpty {
         choice.leftOut.append("\(word): no time was left")
+        isCutShort = true
         continue
       }
       do {
-        let placement = try strategy.place(
+        let solved = try strategy.solve(
           makesReplicas ? fitting : try withoutExtras(fitting), name: word)
-        let times = Self.times(placement, windows, problem.topology, prices)
+        isCutShort = isCutShort || solved.isCutShort
+        let times = Self.times(solved.placement, windows, problem.topology, prices)
         let held = times[seen...].isEmpty ? times[...] : times[seen...]
         choice.candidates.append(
           AutoChoice.Candidate(
@@ -78,14 +74,13 @@ public struct AutoPlacement: PlacementStrategy {
       (choice.candidates[$0].heldOut, $0) < (choice.candidates[$1].heldOut, $1)
     }!
     var whole = problem
-    whole.load = LoadHistogram(
-      layers: problem.load.layers, rows: windows.map { Self.load($0[...]) })
     whole.secondLimit = max(0, left())
     let winner = strategies[choice.chosen]
-    return (
-      try winner.strategy.place(
-        winner.makesReplicas ? whole : try withoutExtras(whole), name: name), choice
-    )
+    var solved = try winner.strategy.solve(
+      winner.makesReplicas ? whole : try withoutExtras(whole), name: name)
+    solved.choice = choice
+    solved.isCutShort = isCutShort || solved.isCutShort
+    return solved
   }
 
   /// Strategies as they are written, and whether they make replicas.

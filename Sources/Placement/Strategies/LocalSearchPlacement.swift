@@ -24,6 +24,10 @@ public struct LocalSearchPlacement: PlacementStrategy {
   }
 
   public func place(_ problem: PlacementProblem, name: String) throws -> ExpertPlacement {
+    try solve(problem, name: name).placement
+  }
+
+  public func solve(_ problem: PlacementProblem, name: String) throws -> SolvedPlacement {
     let offsets = try problem.roomyOffsets(for: name)
     let prices = try problem.requirePrices(for: name)
     let windows = try problem.windows(for: name)
@@ -35,6 +39,7 @@ public struct LocalSearchPlacement: PlacementStrategy {
     let begin = clock.now
     let starts = try Self.starts(problem, offsets: offsets)
     let key = CounterRandom(seed: 1, Self.purpose).key
+    var isCutShort = false
     let rows = windows.enumerated().map { row, tokens -> [Int32] in
       // What is left is shared by the layers that are left.
       let spent = begin.duration(to: clock.now)
@@ -51,16 +56,21 @@ public struct LocalSearchPlacement: PlacementStrategy {
         start, expertCount: experts, rankCount: topology.rankCount, key: key,
         number: problem.load.layers[row],
         evaluate: { cost($0, tokens, topology, prices) })
-      let isOver = { clock.now >= deadline }
+      let isOver = {
+        guard clock.now >= deadline else { return false }
+        isCutShort = true
+        return true
+      }
       // Descent first: what a time limit cuts short has gained something by then.
       search.descend(rounds: 2, until: isOver)
       search.anneal(sweeps: sweeps, until: isOver)
       search.descend(rounds: 8, until: isOver)
       return search.best.experts
     }
-    return try ExpertPlacement(
-      name: name, layers: problem.load.layers, expertCount: experts, slotOffsets: offsets,
-      physicalToLogical: rows)
+    return SolvedPlacement(
+      try ExpertPlacement(
+        name: name, layers: problem.load.layers, expertCount: experts, slotOffsets: offsets,
+        physicalToLogical: rows), isCutShort: isCutShort)
   }
 
   private func cost(
