@@ -127,6 +127,7 @@ struct PlaceCommand: ParsableCommand {
   mutating func run() throws {
     let topology = try machine.topology()
     let format = try outputFormat()
+    if let write { try RunSession.requireWritable(write, option: "write") }
     let specs = try placements()
     let settings = try settings()
     guard specs.count * settings.count == 1 || write == nil else {

@@ -141,12 +141,11 @@ extension RunSession {
     guard options.output != "-" else { return }
     let path = options.output + "/" + fileName
     do {
-      try FileManager.default.createDirectory(
-        atPath: options.output, withIntermediateDirectories: true)
+      try OutputFile.makeFolder(options.output)
+      try OutputFile.write([UInt8](RecordCoding.json(record)), toPath: path)
     } catch {
-      throw RunFailure("the record cannot be written to \(options.output): \(error)")
+      throw RunFailure("the record is not written: \(error)")
     }
-    try OutputFile.write([UInt8](RecordCoding.json(record)), toPath: path)
     if !options.json { Console.note("course: \(path)") }
   }
 
