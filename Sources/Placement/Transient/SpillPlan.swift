@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: rows of a batch that leave a full rank for the emptiest ones, and the weights they need.
 
-public import CostModel
-
 /// What ranks lend each other for one batch: rows above a limit go to the least loaded ranks, which
 /// are sent the weights of the expert.
 ///
