@@ -149,16 +149,51 @@ struct PlaceCommand: ParsableCommand {
         ? FitRange.all.rawValue : FitRange.firstHalf.rawValue
     }
     _ = try transientRules()
+    try requireJudgedLoad()
     if let rankChange {
       try reportRankChanges(rankChange, specs, settings, topology: topology)
       return
     }
-    let solved = try specs.flatMap { try solve($0, settings, topology: topology) }
+    let solved = try specs.flatMap { spec in
+      let solved = try solve(spec, settings, topology: topology)
+      try requireCounters(solved, count: specs.count * settings.count)
+      return solved
+    }
     if let write {
       try solved[0].placement.write(toPath: write, as: format)
       Console.note("placement: \(write)")
     }
     try report(solved, topology: topology)
+  }
+
+  /// What counters of tokens of all placements may take: 2 GiB.
+  private static let counterBytes = 1 << 31
+
+  /// Refuses more ranks than tokens can be counted for, from each rank to each.
+  private func requireCounters(_ solved: [Solved], count: Int) throws {
+    for entry in solved where entry.problem.lab != nil {
+      let (placement, ranks) = (entry.placement, machine.ranks)
+      let most = TrafficCounters.mostRanks(
+        layerCount: placement.layers.count * count, bytes: Self.counterBytes)
+      guard placement.rankCount <= most else {
+        throw InputError(
+          "--ranks \(ranks): judging on tokens counts from every rank to every rank, here "
+            + "accepted are at most \(most) ranks (layers: \(placement.layers.count), placements: "
+            + "\(count))")
+      }
+    }
+  }
+
+  /// Refuses a load to judge on that is of other experts or layers.
+  private func requireJudgedLoad() throws {
+    guard let load, let judge else { return }
+    let (fitted, judged) = (try Self.histogram(load), try Self.histogram(judge))
+    guard judged.expertCount == fitted.expertCount, Set(judged.layers).isSuperset(of: fitted.layers)
+    else {
+      throw InputError(
+        "--judge \(judge) has \(judged.expertCount) experts in \(judged.layers.count) layers, "
+          + "accepted are \(fitted.expertCount) in \(fitted.layers.count) as in --load \(load)")
+    }
   }
 
   private func placements() throws -> [PlacementSpec] {
@@ -180,8 +215,17 @@ struct PlaceCommand: ParsableCommand {
       guard format == nil else { throw InputError("--format is of the file that --write names") }
       return nil
     }
-    if let format { return try PlacementFormat(parsing: format, option: "--format") }
-    guard let format = PlacementFormat(ofOutput: write) else {
+    let usual = PlacementFormat(ofOutput: write)
+    if let format = try format.map({ try PlacementFormat(parsing: $0, option: "--format") }) {
+      // Numbers alone do not tell that they are CSV.
+      guard usual?.endings ?? (format == .csv ? [] : format.endings) == format.endings else {
+        throw InputError(
+          "--format \(format.rawValue) does not go with --write \(write), accepted are paths that "
+            + "end in \(format.endings.joined(separator: " or "))")
+      }
+      return format
+    }
+    guard let format = usual else {
       throw InputError(
         "--write \(write), accepted are files that end in .json, .csv, .npy, .safetensors, .yaml or "
           + ".yml, or any with --format")
