@@ -79,6 +79,7 @@ struct RebalanceCommand: DistributedCommand {
     if let option = run.optionOfKeptSteps {
       throw InputError("\(option) is an option of run and compare, rebalance does not take it")
     }
+    try run.requireOwnWeights()
     let policies = try policy.map { try RebalancePolicy.list($0) }
     let relabelling = try relabel.map { try CaseSpec.value(Relabelling.self, $0, "relabel") }
     let lostShard = try loseShard.map { try LostShard(parsing: $0) }
@@ -96,7 +97,6 @@ struct RebalanceCommand: DistributedCommand {
           + "each placement")
     }
     var options: RunOptions = self.run
-    // Moving is of weights: those that all layers share would be moved once for all of them.
     options.weights = .perLayer
     let session = try RunSession(
       workload: workload, cases: cases, exchangeTable: execution.exchangeTable, run: options,
@@ -125,14 +125,28 @@ extension RunOptions {
       ("--timeline", timeline != nil),
     ].first { $0.1 }?.0
   }
+
+  /// Refuses weights that all layers share: they would move once for all of them.
+  func requireOwnWeights() throws {
+    guard weights != .shared else {
+      throw InputError(
+        "--weights shared, accepted is per-layer where experts move: those that all layers share "
+          + "would move once for all of them")
+    }
+  }
 }
 
 extension RebalancePolicy {
   /// The policies of a comma list.
   static func list(_ text: String) throws -> [RebalancePolicy] {
-    try text.split(separator: ",", omittingEmptySubsequences: false).reduce(into: []) {
-      list, word in
-      let policy = try RebalancePolicy(parsing: String(word.drop { $0 == " " }))
+    let words = text.split(separator: ",", omittingEmptySubsequences: false).map {
+      String($0.drop { $0 == " " })
+    }
+    guard !words.contains("") else {
+      throw InputError("--policy \"\(InputError.excerpt(text))\" has an empty entry")
+    }
+    return try words.reduce(into: []) { list, word in
+      let policy = try RebalancePolicy(parsing: word)
       guard !list.contains(policy) else {
         throw InputError("policy \(policy) is given twice, policies must differ")
       }
