@@ -34,7 +34,7 @@ extension CompareCommand {
       }
     guard let courses else { return }
     let record = CourseComparison(courses)
-    try session.write(record, as: "courses.json")
+    try session.write(record, as: RunSession.coursesFileName)
     if run.json {
       print(try RecordCoding.text(record))
     } else {

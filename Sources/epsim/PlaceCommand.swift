@@ -16,9 +16,10 @@ struct PlaceCommand: ParsableCommand {
     commandName: "place",
     abstract: "Solve an expert placement from a trace or a load file.",
     discussion: """
-      The load comes from the workload (see --fit) or from --load. Balancedness is mean rank load /
-      max rank load with the load split evenly over replicas, on the load that was fitted.
-      Placements are judged on tokens that they were not fitted to (docs/placement.md).
+      The load comes from the workload (see --fit) or from --load. Balancedness is
+      mean rank load / max rank load with the load split evenly over replicas, on
+      the load that was fitted. Placements are judged on tokens that they were not
+      fitted to (docs/placement.md).
 
       Examples:
         epsim place --load load.csv --ranks 8 --placement eplb+8
@@ -27,15 +28,17 @@ struct PlaceCommand: ParsableCommand {
           --workload examples/traces/deepseek-v2-lite-law.safetensors \\
           --ranks 8 --nodes 2 --cluster emulated-1gbit --dedup node \\
           --replica-choice expert-rr,nearest
-        epsim place --model deepseek-v2-lite --placement eplb+16:hierarchical --groups 8 \\
+        epsim place --model deepseek-v2-lite --placement eplb+16:hierarchical \\
           --workload examples/traces/deepseek-v2-lite-law.safetensors --fit all \\
-          --ranks 16 --nodes 2 --write plan.json
+          --groups 8 --ranks 16 --nodes 2 --write plan.json
       Does it pay that ranks lend each other experts for single batches:
-        epsim place --model deepseek-v3 --layers 3 --workload zipf:1.1 --tokens 32768 --ranks 8 \\
-          --placement contiguous,eplb+32 --cluster dgx-h100 --per-batch spill,shadow
+        epsim place --model deepseek-v3 --layers 3 --workload zipf:1.1 \\
+          --tokens 32768 --ranks 8 --placement contiguous,eplb+32 \\
+          --cluster dgx-h100 --per-batch spill,shadow
       How many experts move when a rank loses its experts, leaves, or comes:
-        epsim place --model deepseek-v2-lite --placement contiguous,lpt,consistent-hash \\
-          --workload examples/traces/deepseek-v2-lite-law.safetensors --ranks 8 --rank-change -1,+1
+        epsim place --model deepseek-v2-lite --ranks 8 --rank-change -1,+1 \\
+          --workload examples/traces/deepseek-v2-lite-law.safetensors \\
+          --placement contiguous,lpt,consistent-hash
       """)
 
   @OptionGroup(title: "Model and workload") var workload: WorkloadOptions

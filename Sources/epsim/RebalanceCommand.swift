@@ -15,10 +15,10 @@ struct RebalanceCommand: DistributedCommand {
     commandName: "rebalance",
     abstract: "Move experts between ranks and say whether it pays.",
     discussion: """
-      Warms up under --from, moves the experts' weights over MPI to where --to wants them, and
-      runs steps of both, interleaved, with the weights that were moved. Every layer has weights of
-      its own. Says what moved, how long it took, what a step saves, and after how many steps it
-      pays.
+      Warms up under --from, moves the experts' weights over MPI to where --to
+      wants them, and runs steps of both, interleaved, with the weights that were
+      moved. Every layer has weights of its own. Says what moved, how long it took,
+      what a step saves, and after how many steps it pays.
 
       Examples:
         scripts/launch -n 2 -- .build/release/epsim rebalance --from contiguous \\
@@ -28,7 +28,8 @@ struct RebalanceCommand: DistributedCommand {
           --workload examples/traces/deepseek-v2-lite-law.safetensors
       Policies on a load that wanders, and a rank that loses its experts:
         scripts/launch -n 4 -- .build/release/epsim rebalance --to eplb+8 \\
-          --workload rotating:0.5:every=32 --steps 256 --policy never,interval:16,threshold:1.3
+          --workload rotating:0.5:every=32 --steps 256 \\
+          --policy never,interval:16,threshold:1.3
         scripts/launch -n 4 -- .build/release/epsim rebalance --to eplb+8 \\
           --workload zipf:1 --steps 48 --lose-shard 1@16
       """)
