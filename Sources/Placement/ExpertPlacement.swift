@@ -13,7 +13,7 @@ public struct ExpertPlacement: Sendable, Equatable {
   public static let maximumSlotCount = 1 << 20
 
   /// What tables call it.
-  public let name: String
+  public internal(set) var name: String
   /// Layers in the model's numbering, one per row of ``physicalToLogical``.
   public let layers: [Int]
   /// E, the logical experts of a layer.

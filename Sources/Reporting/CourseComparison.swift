@@ -23,7 +23,9 @@ public struct CourseComparisonReport {
 
   public var text: String {
     guard record.courses.count > 1 else { return CourseReport(record.courses[0]).text }
-    return ([sideBySide] + record.courses.map { CourseReport($0).text })
+    return
+      ([CourseReport(record.courses[0]).setting, sideBySide]
+      + record.courses.map { CourseReport($0).body })
       .joined(separator: "\n\n")
   }
 

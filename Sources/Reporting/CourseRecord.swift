@@ -84,10 +84,37 @@ public struct CourseRecord: Encodable, Sendable {
     }
   }
 
+  /// The ranks and what computes on them.
+  public struct Machine: Encodable, Sendable {
+    public var ranks: Int
+    public var nodes: Int
+    /// Cores of each machine, the smallest.
+    public var cores: Int
+    public var backend: String
+    public var isa: String
+    public var threads: Int
+    public var mpi: String
+
+    public init(
+      ranks: Int, nodes: Int, cores: Int, backend: String, isa: String, threads: Int, mpi: String
+    ) {
+      self.ranks = ranks
+      self.nodes = nodes
+      self.cores = cores
+      self.backend = backend
+      self.isa = isa
+      self.threads = threads
+      self.mpi = mpi
+    }
+  }
+
   public let schema = "epsim-course/1"
   public let from: String
   public let to: String
   public let command: [String]
+  public let model: RunRecord.Model
+  public let workload: RunRecord.Workload
+  public let machine: Machine
   /// Whether times are no measurement: more ranks (times threads) than cores.
   public let functionalOnly: Bool
   /// Whether each step ran under all policies before the next; else memory held one at a time.
@@ -97,12 +124,16 @@ public struct CourseRecord: Encodable, Sendable {
   public let outputDigest: String
 
   public init(
-    from: String, to: String, command: [String], functionalOnly: Bool, interleaved: Bool,
+    from: String, to: String, command: [String], model: RunRecord.Model,
+    workload: RunRecord.Workload, machine: Machine, functionalOnly: Bool, interleaved: Bool,
     policies: [Policy], outputDigest: String
   ) {
     self.from = from
     self.to = to
     self.command = command
+    self.model = model
+    self.workload = workload
+    self.machine = machine
     self.functionalOnly = functionalOnly
     self.interleaved = interleaved
     self.policies = policies

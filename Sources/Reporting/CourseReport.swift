@@ -11,7 +11,21 @@ public struct CourseReport {
 
   public init(_ record: CourseRecord) { self.record = record }
 
-  public var text: String {
+  public var text: String { setting + "\n\n" + body }
+
+  /// What was run, on what.
+  var setting: String {
+    let machine = record.machine
+    return [
+      RecordHeading.text(record.model), RecordHeading.text(record.workload),
+      RecordHeading.text(
+        ranks: machine.ranks, nodes: machine.nodes, cores: machine.cores,
+        backend: machine.backend, isa: machine.isa, threads: machine.threads, mpi: machine.mpi),
+    ].map { Paragraph($0, indent: 2).text }.joined(separator: "\n")
+  }
+
+  /// What came of it.
+  var body: String {
     let heading =
       "From \(record.from), then \(record.to) fitted to the steps before each move"
       + (record.functionalOnly
@@ -30,7 +44,7 @@ public struct CourseReport {
     var table = TextTable([
       ("policy", .left), ("step \(unit.name)\nmedian", .right), ("load\nmax/mean", .right),
       ("moves", .right), ("refused", .right), ("experts\nmoved", .right), ("bytes\nmoved", .right),
-      ("moving\n\(total.name)", .right), ("all steps\nand moves", .right),
+      ("moving\n\(total.name)", .right), ("steps, moves\n\(total.name)", .right),
       ("of the\nfirst", .right),
     ])
     for policy in record.policies {

@@ -2,6 +2,7 @@
 // epsim: records as JSON.
 
 public import Foundation
+internal import Workloads
 
 /// Writes and reads the JSON of records and of `--json`.
 public enum RecordCoding {
@@ -29,11 +30,10 @@ public enum RecordCoding {
   /// The file appears whole or not at all: it is renamed into place.
   /// - Returns: the path of the file.
   public static func write(_ record: RunRecord, folder: String) throws -> String {
-    let url = URL(fileURLWithPath: folder, isDirectory: true)
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    let file = url.appendingPathComponent(fileName)
-    try json(record).write(to: file, options: .atomic)
-    return file.path
+    try OutputFile.makeFolder(folder)
+    let file = URL(fileURLWithPath: folder, isDirectory: true).appendingPathComponent(fileName).path
+    try OutputFile.write([UInt8](json(record)), toPath: file)
+    return file
   }
 
   /// Reads a record that this version understands.

@@ -10,18 +10,11 @@ struct RecordHeading {
   var text: String {
     let (model, workload, machine) = (record.model, record.workload, record.environment)
     var lines = [
-      "\(model.name): hidden \(model.hiddenSize), FFN \(model.expertFfnSize), "
-        + "\(model.experts) experts, top-\(model.topK), \(model.sharedExperts) shared, "
-        + "\(layers), \(model.dtype), weights \(model.weights)",
-      "\(workloadName): \(sizes) tokens a step by \(workload.assignment), "
-        + "\(workload.ofEachSize(\.measuredSteps)) steps"
-        + "\(workload.stepTokens.count > 1 ? " of each" : "") after "
-        + "\(workload.ofEachSize(\.warmupSteps)) of warm-up",
+      Self.text(model), Self.text(workload),
       "fitted placements see \(workload.fit), all are judged on \(workload.judged)",
-      "\(machine.ranks) rank\(machine.ranks == 1 ? "" : "s") on \(machine.nodes) "
-        + "node\(machine.nodes == 1 ? "" : "s"), \(machine.cores) cores, \(machine.backend) "
-        + "(\(machine.isa)), \(machine.threads) thread\(machine.threads == 1 ? "" : "s") a rank, "
-        + mpiName,
+      Self.text(
+        ranks: machine.ranks, nodes: machine.nodes, cores: machine.cores,
+        backend: machine.backend, isa: machine.isa, threads: machine.threads, mpi: machine.mpi),
     ]
     // Without a fitted placement there is nothing to be fitted to.
     if !record.cases.contains(where: \.isFitted) { lines.remove(at: 2) }
@@ -83,30 +76,40 @@ struct RecordHeading {
     }
     return doubts
   }
+}
 
-  private var layers: String {
-    let layers = record.model.layers
+extension RecordHeading {
+  static func text(_ model: RunRecord.Model) -> String {
+    let layers = model.layers
     let isRange = layers.count > 4 && layers.last! - layers.first! == layers.count - 1
     let list =
       isRange
       ? "\(layers.first!)-\(layers.last!)" : layers.map { "\($0)" }.joined(separator: ",")
-    return "layer\(layers.count == 1 ? "" : "s") \(list)"
+    return "\(model.name): hidden \(model.hiddenSize), FFN \(model.expertFfnSize), "
+      + "\(model.experts) experts, top-\(model.topK), \(model.sharedExperts) shared, "
+      + "layer\(layers.count == 1 ? "" : "s") \(list), \(model.dtype), weights \(model.weights)"
   }
 
-  private var workloadName: String {
-    let name = record.workload.name.split(separator: "/").last.map(String.init) ?? ""
-    return switch record.workload.kind {
-    case "trace": "choices from trace \(name)"
-    case "generator": "choices from generator \(name)"
-    default: "choices from the model's router"
-    }
+  static func text(_ workload: RunRecord.Workload) -> String {
+    let file = workload.name.split(separator: "/").last.map(String.init) ?? ""
+    let name =
+      switch workload.kind {
+      case "trace": "choices from trace \(file)"
+      case "generator": "choices from generator \(file)"
+      default: "choices from the model's router"
+      }
+    let sizes = workload.stepTokens.map { "\($0)" }.joined(separator: ", ")
+    return "\(name): \(sizes) tokens a step by \(workload.assignment), "
+      + "\(workload.ofEachSize(\.measuredSteps)) steps"
+      + "\(workload.stepTokens.count > 1 ? " of each" : "") after "
+      + "\(workload.ofEachSize(\.warmupSteps)) of warm-up"
   }
 
-  private var sizes: String {
-    record.workload.stepTokens.map { "\($0)" }.joined(separator: ", ")
-  }
-
-  private var mpiName: String {
-    record.environment.mpi.split(separator: ",").first.map(String.init) ?? ""
+  static func text(
+    ranks: Int, nodes: Int, cores: Int, backend: String, isa: String, threads: Int, mpi: String
+  ) -> String {
+    "\(ranks) rank\(ranks == 1 ? "" : "s") on \(nodes) node\(nodes == 1 ? "" : "s"), \(cores) "
+      + "cores, \(backend) (\(isa)), \(threads) thread\(threads == 1 ? "" : "s") a rank, "
+      + (mpi.split(separator: ",").first.map(String.init) ?? "")
   }
 }

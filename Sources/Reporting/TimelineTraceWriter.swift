@@ -3,6 +3,7 @@
 
 internal import Foundation
 internal import MoE
+internal import Workloads
 
 /// Writes the text of a trace, event by event.
 ///
@@ -124,7 +125,7 @@ extension TraceEventWriter {
   static func withFile(_ path: String, _ body: (TraceEventWriter) throws -> Void) throws {
     let problem = InputError(
       "\(path): the file cannot be written, check that its folder is writable")
-    let target = URL(fileURLWithPath: path)
+    let target = URL(fileURLWithPath: try OutputFile.requireWritable(path))
     let temporary = target.deletingLastPathComponent()
       .appendingPathComponent(".\(UUID().uuidString).partial").path
     guard let file = fopen(temporary, "wx") else { throw problem }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// epsim: files that people hand in, and files written so that no reader sees half of one.
+// epsim: files that people hand in.
 
 internal import MoE
 
@@ -70,21 +70,6 @@ public enum InputFile {
       return try Data(contentsOf: URL(fileURLWithPath: path), options: options)
     } catch {
       throw InputError("\(kind) \(path): the file cannot be read, check its permissions")
-    }
-  }
-}
-
-/// Writing a result file.
-public enum OutputFile {
-  /// Writes all bytes under a temporary name and renames it, so that a reader (or a crash) never
-  /// meets a partial file.
-  ///
-  /// - Throws: ``InputError`` when the folder does not exist or cannot be written to.
-  public static func write(_ bytes: [UInt8], toPath path: String) throws {
-    do {
-      try Data(bytes).write(to: URL(fileURLWithPath: path), options: .atomic)
-    } catch {
-      throw InputError("\(path): the file cannot be written, check that its folder is writable")
     }
   }
 }

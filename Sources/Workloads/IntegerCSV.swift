@@ -55,7 +55,7 @@ public struct IntegerCSV: Sendable, Equatable {
   /// - Throws: ``InputError`` when no list fits.
   public func layers(from lists: [[Int]], name: String) throws -> [Int] {
     guard let layers = lists.first(where: { $0.count == rowCount }) else {
-      let counts = lists.map { String($0.count) }.joined(separator: " or ")
+      let counts = Set(lists.map(\.count)).sorted().map { "\($0)" }.joined(separator: " or ")
       throw InputError("\(name): \(rowCount) lines, needed is one per layer, so \(counts)")
     }
     return layers

@@ -19,8 +19,8 @@ extension CompareCommand {
     }
     let option = policies == nil ? "--lose-shard" : "--rebalance"
     try requireCourses(of: cases, for: option)
+    try run.requireOwnWeights()
     var options: RunOptions = self.run
-    // Moving is of weights: those that all layers share would be moved once for all of them.
     options.weights = .perLayer
     let session = try RunSession(
       workload: workload, cases: cases, exchangeTable: execution.exchangeTable, run: options,
@@ -34,7 +34,7 @@ extension CompareCommand {
       }
     guard let courses else { return }
     let record = CourseComparison(courses)
-    try session.write(record, as: "courses.json")
+    try session.write(record, as: RunSession.coursesFileName)
     if run.json {
       print(try RecordCoding.text(record))
     } else {

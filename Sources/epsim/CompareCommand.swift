@@ -35,7 +35,7 @@ struct CompareCommand: DistributedCommand {
       What each way of an exchange costs, with the bytes that travel:
         scripts/launch -n 2 -- .build/release/epsim compare --dedup none,rank \\
           --transport alltoallv,p2p,shm+p2p
-      Where one exchange overtakes another, from a few rows to many per pair of ranks:
+      Where one exchange overtakes another, from few rows to many per pair of ranks:
         scripts/launch -n 2 -- .build/release/epsim compare --compute none \\
           --transport alltoallv,p2p,shm+p2p --tokens 16,64,256,1024
       What a rank that is 5 ms late in every layer, or half as slow again, costs:

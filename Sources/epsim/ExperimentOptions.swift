@@ -128,8 +128,11 @@ struct RunOptions: ParsableArguments {
   @Option(help: "Format of activations and weights: f32, bf16. Default: bf16 where supported.")
   var dtype: String?
 
-  @Option(help: "shared: every layer uses the weights of layer 0; per-layer: each has its own.")
-  var weights = ModelWeights.Sharing.shared
+  @Option(
+    help: """
+      shared: every layer uses the weights of layer 0; per-layer: each has its own. Default: shared.
+      """)
+  var weights: ModelWeights.Sharing?
 
   @Option(parsing: .unconditional, help: "Threads of the products on every rank.")
   var threads = 1

@@ -16,9 +16,10 @@ struct PlaceCommand: ParsableCommand {
     commandName: "place",
     abstract: "Solve an expert placement from a trace or a load file.",
     discussion: """
-      The load comes from the workload (see --fit) or from --load. Balancedness is mean rank load /
-      max rank load with the load split evenly over replicas, on the load that was fitted.
-      Placements are judged on tokens that they were not fitted to (docs/placement.md).
+      The load comes from the workload (see --fit) or from --load. Balancedness is
+      mean rank load / max rank load with the load split evenly over replicas, on
+      the load that was fitted. Placements are judged on tokens that they were not
+      fitted to (docs/placement.md).
 
       Examples:
         epsim place --load load.csv --ranks 8 --placement eplb+8
@@ -27,15 +28,17 @@ struct PlaceCommand: ParsableCommand {
           --workload examples/traces/deepseek-v2-lite-law.safetensors \\
           --ranks 8 --nodes 2 --cluster emulated-1gbit --dedup node \\
           --replica-choice expert-rr,nearest
-        epsim place --model deepseek-v2-lite --placement eplb+16:hierarchical --groups 8 \\
+        epsim place --model deepseek-v2-lite --placement eplb+16:hierarchical \\
           --workload examples/traces/deepseek-v2-lite-law.safetensors --fit all \\
-          --ranks 16 --nodes 2 --write plan.json
+          --groups 8 --ranks 16 --nodes 2 --write plan.json
       Does it pay that ranks lend each other experts for single batches:
-        epsim place --model deepseek-v3 --layers 3 --workload zipf:1.1 --tokens 32768 --ranks 8 \\
-          --placement contiguous,eplb+32 --cluster dgx-h100 --per-batch spill,shadow
+        epsim place --model deepseek-v3 --layers 3 --workload zipf:1.1 \\
+          --tokens 32768 --ranks 8 --placement contiguous,eplb+32 \\
+          --cluster dgx-h100 --per-batch spill,shadow
       How many experts move when a rank loses its experts, leaves, or comes:
-        epsim place --model deepseek-v2-lite --placement contiguous,lpt,consistent-hash \\
-          --workload examples/traces/deepseek-v2-lite-law.safetensors --ranks 8 --rank-change -1,+1
+        epsim place --model deepseek-v2-lite --ranks 8 --rank-change -1,+1 \\
+          --workload examples/traces/deepseek-v2-lite-law.safetensors \\
+          --placement contiguous,lpt,consistent-hash
       """)
 
   @OptionGroup(title: "Model and workload") var workload: WorkloadOptions
@@ -132,6 +135,7 @@ struct PlaceCommand: ParsableCommand {
   mutating func run() throws {
     let topology = try machine.topology()
     let format = try outputFormat()
+    if let write { try RunSession.requireWritable(write, option: "write") }
     let specs = try placements()
     try ranks.requireUse(of: specs)
     let settings = try settings()
@@ -154,16 +158,51 @@ struct PlaceCommand: ParsableCommand {
         ? FitRange.all.rawValue : FitRange.firstHalf.rawValue
     }
     _ = try transientRules()
+    try requireJudgedLoad()
     if let rankChange {
       try reportRankChanges(rankChange, specs, settings, topology: topology)
       return
     }
-    let solved = try specs.flatMap { try solve($0, settings, topology: topology) }
+    let solved = try specs.flatMap { spec in
+      let solved = try solve(spec, settings, topology: topology)
+      try requireCounters(solved, count: specs.count * settings.count)
+      return solved
+    }
     if let write {
       try solved[0].placement.write(toPath: write, as: format)
       Console.note("placement: \(write)")
     }
     try report(solved, topology: topology)
+  }
+
+  /// What counters of tokens of all placements may take: 2 GiB.
+  private static let counterBytes = 1 << 31
+
+  /// Refuses more ranks than tokens can be counted for, from each rank to each.
+  private func requireCounters(_ solved: [Solved], count: Int) throws {
+    for entry in solved where entry.problem.lab != nil {
+      let (placement, ranks) = (entry.placement, machine.ranks)
+      let most = TrafficCounters.mostRanks(
+        layerCount: placement.layers.count * count, bytes: Self.counterBytes)
+      guard placement.rankCount <= most else {
+        throw InputError(
+          "--ranks \(ranks): judging on tokens counts from every rank to every rank, here "
+            + "accepted are at most \(most) ranks (layers: \(placement.layers.count), placements: "
+            + "\(count))")
+      }
+    }
+  }
+
+  /// Refuses a load to judge on that is of other experts or layers.
+  private func requireJudgedLoad() throws {
+    guard let load, let judge else { return }
+    let (fitted, judged) = (try Self.histogram(load), try Self.histogram(judge))
+    guard judged.expertCount == fitted.expertCount, Set(judged.layers).isSuperset(of: fitted.layers)
+    else {
+      throw InputError(
+        "--judge \(judge) has \(judged.expertCount) experts in \(judged.layers.count) layers, "
+          + "accepted are \(fitted.expertCount) in \(fitted.layers.count) as in --load \(load)")
+    }
   }
 
   private func placements() throws -> [PlacementSpec] {
@@ -185,8 +224,17 @@ struct PlaceCommand: ParsableCommand {
       guard format == nil else { throw InputError("--format is of the file that --write names") }
       return nil
     }
-    if let format { return try PlacementFormat(parsing: format, option: "--format") }
-    guard let format = PlacementFormat(ofOutput: write) else {
+    let usual = PlacementFormat(ofOutput: write)
+    if let format = try format.map({ try PlacementFormat(parsing: $0, option: "--format") }) {
+      // Numbers alone do not tell that they are CSV.
+      guard usual?.endings ?? (format == .csv ? [] : format.endings) == format.endings else {
+        throw InputError(
+          "--format \(format.rawValue) does not go with --write \(write), accepted are paths that "
+            + "end in \(format.endings.joined(separator: " or "))")
+      }
+      return format
+    }
+    guard let format = usual else {
       throw InputError(
         "--write \(write), accepted are files that end in .json, .csv, .npy, .safetensors, .yaml or "
           + ".yml, or any with --format")

@@ -15,10 +15,10 @@ struct RebalanceCommand: DistributedCommand {
     commandName: "rebalance",
     abstract: "Move experts between ranks and say whether it pays.",
     discussion: """
-      Warms up under --from, moves the experts' weights over MPI to where --to wants them, and
-      runs steps of both, interleaved, with the weights that were moved. Every layer has weights of
-      its own. Says what moved, how long it took, what a step saves, and after how many steps it
-      pays.
+      Warms up under --from, moves the experts' weights over MPI to where --to
+      wants them, and runs steps of both, interleaved, with the weights that were
+      moved. Every layer has weights of its own. Says what moved, how long it took,
+      what a step saves, and after how many steps it pays.
 
       Examples:
         scripts/launch -n 2 -- .build/release/epsim rebalance --from contiguous \\
@@ -28,7 +28,8 @@ struct RebalanceCommand: DistributedCommand {
           --workload examples/traces/deepseek-v2-lite-law.safetensors
       Policies on a load that wanders, and a rank that loses its experts:
         scripts/launch -n 4 -- .build/release/epsim rebalance --to eplb+8 \\
-          --workload rotating:0.5:every=32 --steps 256 --policy never,interval:16,threshold:1.3
+          --workload rotating:0.5:every=32 --steps 256 \\
+          --policy never,interval:16,threshold:1.3
         scripts/launch -n 4 -- .build/release/epsim rebalance --to eplb+8 \\
           --workload zipf:1 --steps 48 --lose-shard 1@16
       """)
@@ -79,6 +80,7 @@ struct RebalanceCommand: DistributedCommand {
     if let option = run.optionOfKeptSteps {
       throw InputError("\(option) is an option of run and compare, rebalance does not take it")
     }
+    try run.requireOwnWeights()
     let policies = try policy.map { try RebalancePolicy.list($0) }
     let relabelling = try relabel.map { try CaseSpec.value(Relabelling.self, $0, "relabel") }
     let lostShard = try loseShard.map { try LostShard(parsing: $0) }
@@ -96,7 +98,6 @@ struct RebalanceCommand: DistributedCommand {
           + "each placement")
     }
     var options: RunOptions = self.run
-    // Moving is of weights: those that all layers share would be moved once for all of them.
     options.weights = .perLayer
     let session = try RunSession(
       workload: workload, cases: cases, exchangeTable: execution.exchangeTable, run: options,
@@ -125,14 +126,28 @@ extension RunOptions {
       ("--timeline", timeline != nil),
     ].first { $0.1 }?.0
   }
+
+  /// Refuses weights that all layers share: they would move once for all of them.
+  func requireOwnWeights() throws {
+    guard weights != .shared else {
+      throw InputError(
+        "--weights shared, accepted is per-layer where experts move: those that all layers share "
+          + "would move once for all of them")
+    }
+  }
 }
 
 extension RebalancePolicy {
   /// The policies of a comma list.
   static func list(_ text: String) throws -> [RebalancePolicy] {
-    try text.split(separator: ",", omittingEmptySubsequences: false).reduce(into: []) {
-      list, word in
-      let policy = try RebalancePolicy(parsing: String(word.drop { $0 == " " }))
+    let words = text.split(separator: ",", omittingEmptySubsequences: false).map {
+      String($0.drop { $0 == " " })
+    }
+    guard !words.contains("") else {
+      throw InputError("--policy \"\(InputError.excerpt(text))\" has an empty entry")
+    }
+    return try words.reduce(into: []) { list, word in
+      let policy = try RebalancePolicy(parsing: word)
       guard !list.contains(policy) else {
         throw InputError("policy \(policy) is given twice, policies must differ")
       }

@@ -4,6 +4,7 @@
 internal import CostModel
 internal import ExpertParallel
 internal import Foundation
+internal import Kernels
 internal import MPI
 internal import MoE
 internal import Placement
@@ -14,6 +15,8 @@ internal import Workloads
 extension RunSession {
   /// Name of the file of a course.
   static let courseFileName = "course.json"
+  /// Name of the file of several courses.
+  static let coursesFileName = "courses.json"
 
   /// Runs the session's first placement under every policy, once for each further placement, whose
   /// strategy makes the later ones. Collective.
@@ -118,7 +121,11 @@ extension RunSession {
   ) -> CourseRecord {
     CourseRecord(
       from: configuration.cases[first].name, to: configuration.cases[index].name,
-      command: arguments,
+      command: arguments, model: recordedModel, workload: recordedWorkload,
+      machine: CourseRecord.Machine(
+        ranks: machine.topology.rankCount, nodes: machine.topology.nodeCount,
+        cores: machine.cores, backend: backend, isa: isa,
+        threads: context.environment.threads, mpi: MPIEnvironment.libraryVersion),
       functionalOnly: isFunctionalOnly, interleaved: isInterleaved,
       policies: zip(courses, policies).enumerated().map { index, entry in
         CourseRecord.Policy(
@@ -137,18 +144,27 @@ extension RunSession {
     }
   }
 
-  /// Writes a record into the folder of the output, unless there is none.
+  /// Writes a record of moves into the folder of the output, unless there is none.
+  ///
+  /// Records of moves of another kind are removed: they tell of an earlier launch.
   func write(_ record: some Encodable, as fileName: String) throws {
     guard options.output != "-" else { return }
     let path = options.output + "/" + fileName
     do {
-      try FileManager.default.createDirectory(
-        atPath: options.output, withIntermediateDirectories: true)
+      try OutputFile.makeFolder(options.output)
+      try OutputFile.write([UInt8](RecordCoding.json(record)), toPath: path)
+      for other in [Self.rebalanceFileName, Self.courseFileName, Self.coursesFileName]
+      where other != fileName
+        && FileManager.default.fileExists(atPath: "\(options.output)/\(other)")
+      {
+        try FileManager.default.removeItem(atPath: "\(options.output)/\(other)")
+      }
     } catch {
-      throw RunFailure("the record cannot be written to \(options.output): \(error)")
+      throw RunFailure("the record is not written: \(error)")
     }
-    try OutputFile.write([UInt8](RecordCoding.json(record)), toPath: path)
-    if !options.json { Console.note("course: \(path)") }
+    if !options.json {
+      Console.note("\(fileName == Self.rebalanceFileName ? "rebalance" : "course"): \(path)")
+    }
   }
 
   private static func recorded(_ step: OnlineCourse.Step) -> CourseRecord.Step {

@@ -82,12 +82,8 @@ extension RunSession {
           timeUs: Double($0.time) / 1000)
       }, digestsEqual: isExact ? true : nil)
     if let path {
-      try OutputFile.write(
-        [UInt8](RecordCoding.json(record)), toPath: options.output + "/" + Self.rebalanceFileName)
-      if !options.json {
-        Console.note("record: \(path)")
-        Console.note("rebalance: \(options.output)/\(Self.rebalanceFileName)")
-      }
+      if !options.json { Console.note("record: \(path)") }
+      try write(record, as: Self.rebalanceFileName)
     }
     return record
   }

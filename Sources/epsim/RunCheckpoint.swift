@@ -55,8 +55,7 @@ final class RunCheckpoint {
     guard folder != "-" else { return (record, samples, nil) }
     do {
       // Samples first: a record never speaks of more than they hold.
-      try FileManager.default.createDirectory(
-        atPath: folder, withIntermediateDirectories: true)
+      try OutputFile.makeFolder(folder)
       try OutputFile.write(samples.encoded(), toPath: Self.path(in: folder))
       let path = try RecordCoding.write(record, folder: folder)
       SignalNotice.recordWritten()
@@ -64,7 +63,7 @@ final class RunCheckpoint {
       writeTime = lastWrite - start
       return (record, samples, path)
     } catch {
-      throw RunFailure("the record cannot be written to \(folder): \(error)")
+      throw RunFailure("the record is not written: \(error)")
     }
   }
 

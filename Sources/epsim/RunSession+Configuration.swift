@@ -102,7 +102,8 @@ extension RunSession {
         "--check compares with real experts, which --compute \(spec.compute.rawValue) does not run")
     }
     return RunConfiguration(
-      model: setup.model, layers: setup.layers, elementType: dtype, weightSharing: run.weights,
+      model: setup.model, layers: setup.layers, elementType: dtype,
+      weightSharing: run.weights ?? .shared,
       seed: setup.options.seed, tokenCount: tokens,
       rankOfPosition: try rankOfPosition(
         setup, stepTokens: stepTokens, ranks: ranks, steps: warmup + measured),

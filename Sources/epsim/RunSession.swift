@@ -136,15 +136,15 @@ struct RunSession {
     }
   }
 
-  /// Refuses a file whose folder is not there, before anything takes long.
+  /// Refuses a file that cannot be written, before anything takes long.
   static func requireWritable(_ path: String, option: String) throws {
-    let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
-    var isFolder: ObjCBool = false
-    guard !path.isEmpty, !path.hasSuffix("/"),
-      !FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) || !isFolder.boolValue,
-      FileManager.default.isWritableFile(atPath: folder)
-    else {
+    guard !path.isEmpty, !path.hasSuffix("/") else {
       throw InputError("--\(option) \(path) is not a file in a folder that can be written to")
+    }
+    do {
+      try OutputFile.requireWritable(path)
+    } catch {
+      throw InputError("--\(option) \(error)")
     }
   }
 }

@@ -149,6 +149,8 @@ struct RebalanceCommandTests {
       (["rebalance", "--to", "lpt", "--resume"], "--resume is an option of run"),
       (["rebalance", "--to", "lpt", "--relabel", "some"], "accepted are none, node, all"),
       (["rebalance", "--to", "lpt", "--policy", "often"], "policy \"often\" is unknown"),
+      (["rebalance", "--to", "lpt", "--policy", "never,,interval"], "has an empty entry"),
+      (["rebalance", "--to", "lpt", "--weights", "shared"], "accepted is per-layer"),
       (["rebalance", "--to", "lpt", "--lose-shard", "1"], "RANK@STEP"),
       (
         ["rebalance", "--to", "lpt", "--workload", "zipf:1", "--lose-shard", "0@1"],

@@ -201,5 +201,7 @@ import Workloads
     #expect(
       try TransientRule(parsing: "shadow:best-prefix:rows=40").method
         == .shadow(.bestPrefix, rowsPerExpert: 40))
+    #expect(
+      try TransientRule(parsing: "shadow:rows=0").method == .shadow(.firstStop, rowsPerExpert: 0))
   }
 }

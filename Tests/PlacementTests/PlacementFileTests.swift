@@ -112,10 +112,22 @@ import Workloads
     }
     expectInputError("schema epsim-placement/2") { try read("placement/1", "placement/2") }
     expectInputError("ranks says 5") { try read("\"ranks\":4", "\"ranks\":5") }
-    expectInputError("not the JSON") { try read("\"ranks\":4,", "") }
-    expectInputError("not the JSON") { try read("\"ranks\":4", "\"ranks\":4e99") }
-    expectInputError("slots") { try read("\"experts\":5", "\"experts\":9000000000000000000") }
-    expectInputError("slots") {
+    expectInputError("the key ranks is missing") { try read("\"ranks\":4,", "") }
+    expectInputError("ranks \"4e99\", accepted are whole numbers from 1") {
+      try read("\"ranks\":4", "\"ranks\":4e99")
+    }
+    expectInputError("experts \"9000") {
+      try read("\"experts\":5", "\"experts\":9000000000000000000")
+    }
+    expectInputError("layers is no list", "whole numbers") { try read("[0,1],\"name", "3,\"name") }
+    expectInputError("a number of physical_to_logical \"1.5\"") { try read("[[1,", "[[1.5,") }
+    expectInputError("physical_to_logical is no list, accepted is a list of whole numbers") {
+      try read("[[1,", "[7,[1,")
+    }
+    expectInputError("placement f: expert", "is in no slot") {
+      try read("\"experts\":5", "\"experts\":6")
+    }
+    expectInputError("slot_offsets") {
       try read("\"slot_offsets\":[0,2,4,6,8]", "\"slot_offsets\":[0,2,4,6,9000000000000000000]")
     }
     expectInputError("3 lines", "2") {

@@ -51,7 +51,8 @@ public struct PlacementSpec: Sendable, Equatable, CustomStringConvertible {
 
   static var accepted: String {
     catalogue.map(\.usage).joined(separator: ", ")
-      + ", or the path of a file (\(ExpertPlacement.fileEndings.joined(separator: " ")))"
+      + ", or the path of a file (\(ExpertPlacement.fileEndings.joined(separator: " ")), of other "
+      + "endings with a slash, as ./plan.sglang)"
   }
 
   /// Parses what a person wrote; does not open the file.

@@ -38,6 +38,14 @@ public struct TrafficCounters: Sendable {
     lastTokenOfNode = Array(repeating: 0, count: topology.nodeCount)
   }
 
+  /// The most ranks whose counters of some layers take no more than these bytes.
+  ///
+  /// Two numbers for each pair of ranks of each layer; what grows with nodes and slots is left out.
+  public static func mostRanks(layerCount: Int, bytes: Int) -> Int {
+    let pairs = bytes / (2 * MemoryLayout<Int>.size * max(1, layerCount))
+    return Int(Double(pairs).squareRoot())
+  }
+
   /// Counts the tokens of one source rank in one layer.
   ///
   /// Shapes: `slots` [T, choices] physical slots, -1 for one that is dropped or not used.

@@ -11,7 +11,7 @@ internal import Workloads
 #endif
 
 /// The JSON form of a placement, schema `epsim-placement/1`.
-private struct PlacementDocument: Codable {
+private struct PlacementDocument: Encodable {
   static let schemaName = "epsim-placement/1"
 
   var schema: String
@@ -35,26 +35,43 @@ extension ExpertPlacement {
   /// - Parameter file: what error sentences call it.
   /// - Throws: `InputError` for anything that is not a valid placement.
   public init(json bytes: [UInt8], file: String) throws {
-    let document: PlacementDocument
-    do {
-      document = try JSONDecoder().decode(PlacementDocument.self, from: Data(bytes))
-    } catch {
-      throw InputError(
-        "placement \(file): this is not the JSON of a placement, which has schema, name, layers, "
-          + "experts, ranks, slot_offsets and physical_to_logical")
+    let what = "placement \(file)"
+    let fields = try JSONFields(bytes, name: what)
+    func text(_ key: String) throws -> String {
+      String(decoding: try fields.read(key) { try $0.string(key) }, as: UTF8.self)
     }
-    guard document.schema == PlacementDocument.schemaName else {
-      throw InputError(
-        "placement \(file): schema \(document.schema), accepted is "
-          + PlacementDocument.schemaName)
+    func number(_ key: String) throws -> Int {
+      try fields.read(key) { try $0.integer(key, accepted: 1...SlotTable.expertNumbers.upperBound) }
     }
+    func numbers(_ reader: inout JSONReader, _ key: String) throws -> [Int] {
+      var numbers: [Int] = []
+      try reader.list(of: "whole numbers", key) {
+        numbers.append(try $0.integer("a number of \(key)", accepted: SlotTable.expertNumbers))
+      }
+      return numbers
+    }
+    let schema = try text("schema")
+    guard schema == PlacementDocument.schemaName else {
+      throw InputError(
+        "\(what): schema \(InputError.excerpt(schema)), accepted is \(PlacementDocument.schemaName)"
+      )
+    }
+    let key = "physical_to_logical"
+    var rows: [[Int32]] = []
+    try fields.read(key) { reader in
+      try reader.list(of: "lists", key) { rows.append(try numbers(&$0, key).map { Int32($0) }) }
+    }
+    // Errors name the file: what the placement is called in it may be the name of a strategy.
     try self.init(
-      name: document.name, layers: document.layers, expertCount: document.experts,
-      slotOffsets: document.slotOffsets, physicalToLogical: document.physicalToLogical)
-    guard document.ranks == rankCount else {
-      throw InputError(
-        "placement \(file): ranks says \(document.ranks), slot_offsets say \(rankCount)")
+      name: file, layers: fields.read("layers") { try numbers(&$0, "layers") },
+      expertCount: number("experts"),
+      slotOffsets: fields.read("slot_offsets") { try numbers(&$0, "slot_offsets") },
+      physicalToLogical: rows)
+    let ranks = try number("ranks")
+    guard ranks == rankCount else {
+      throw InputError("\(what): ranks says \(ranks), slot_offsets say \(rankCount)")
     }
+    name = try text("name")
   }
 
   /// The JSON form, the same bytes for equal placements.
@@ -98,5 +115,17 @@ extension ExpertPlacement {
           + "which puts slot s on rank floor(s * ranks / slots); write JSON")
     }
     return [UInt8](IntegerCSV.text(rows: physicalToLogical).utf8)
+  }
+}
+
+extension JSONReader {
+  /// Visits the elements of a list; the error for anything else names the key.
+  fileprivate mutating func list(
+    of content: String, _ key: String, _ body: (inout JSONReader) throws -> Void
+  ) throws {
+    guard peek() == UInt8(ascii: "[") else {
+      throw wrong("\(key) is no list, accepted is a list of \(content),")
+    }
+    try array(body)
   }
 }

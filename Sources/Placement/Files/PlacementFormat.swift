@@ -46,12 +46,20 @@ public enum PlacementFormat: String, Sendable, CaseIterable {
 
   /// The format that the ending of a path asks for; nil where the ending is none of ours.
   public init?(ofOutput path: String) {
-    let endings: [(String, Self)] = [
-      (".json", .own), (".csv", .csv), (".npy", .npy), (".safetensors", .safetensors),
-      (".yaml", .tensorRTLLM), (".yml", .tensorRTLLM),
-    ]
-    guard let format = endings.first(where: { path.hasSuffix($0.0) })?.1 else { return nil }
+    guard let format = Self.allCases.first(where: { $0.endings.contains(where: path.hasSuffix) })
+    else { return nil }
     self = format
+  }
+
+  /// What the paths of files of this format end in.
+  public var endings: [String] {
+    switch self {
+    case .own, .deepseek, .sglang, .vllm, .vllmEPLB, .vllmAscend: [".json"]
+    case .csv: [".csv"]
+    case .npy: [".npy"]
+    case .safetensors: [".safetensors"]
+    case .tensorRTLLM: [".yaml", ".yml"]
+    }
   }
 }
 

@@ -19,6 +19,8 @@ public struct TransientRule: Sendable, Equatable, CustomStringConvertible {
   public let description: String
 
   private static let largest = 1e6
+  /// Stands for rows that nobody has written; none may be written below 0.
+  private static let asModelled = -1.0
 
   private static let parameters: [(name: String, parameters: [SpecParameter])] = [
     (
@@ -33,7 +35,7 @@ public struct TransientRule: Sendable, Equatable, CustomStringConvertible {
       "shadow",
       [
         .word("until", ShadowPlan.Rule.allCases.map(\.rawValue), "when the search ends"),
-        .real("rows", 0, 0...1e12, "rows as slow as the weights of an expert; 0: as modelled"),
+        .real("rows", asModelled, 0...1e12, "rows as slow as the weights of an expert"),
       ]
     ),
   ]
@@ -65,6 +67,6 @@ public struct TransientRule: Sendable, Equatable, CustomStringConvertible {
           threshold: values["threshold"]))
       : .shadow(
         ShadowPlan.Rule.allCases[values[whole: "until"]],
-        rowsPerExpert: values["rows"] > 0 ? values["rows"] : nil)
+        rowsPerExpert: values["rows"] == Self.asModelled ? nil : values["rows"])
   }
 }

@@ -29,7 +29,7 @@ final class AtomicFolder {
     guard !InputFile.exists(path) else {
       throw InputError("\(path): this exists already, a new folder is needed")
     }
-    self.path = path
+    self.path = try OutputFile.requireWritable(path)
     temporary = AtomicOutput.temporaryName(for: path)
     guard mkdir(temporary, 0o755) == 0 else { throw AtomicOutput.failure(path) }
   }

@@ -21,22 +21,15 @@ final class AtomicOutput {
   private var length = 0
   private var isFinished = false
 
-  /// - Throws: ``InputError`` when the folder does not exist or cannot be written to.
+  /// - Throws: ``InputError`` as ``OutputFile/requireWritable(_:)``.
   init(path: String) throws {
-    // Renaming over a device or a folder would take its place instead of writing into it, and over
-    // a link would leave what it points to.
-    let target = realpath(path, nil).map { resolved in
-      defer { free(resolved) }
-      return String(cString: resolved)
-    }
-    self.path = target ?? path
-    var status = stat()
-    guard stat(self.path, &status) != 0 || status.st_mode & S_IFMT == S_IFREG else {
-      throw InputError("\(path): the file cannot be written, a folder or device stands there")
-    }
+    self.path = try OutputFile.requireWritable(path)
     temporary = Self.temporaryName(for: self.path)
     descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw Self.failure(path) }
+    var status = stat()
+    // A file that only its owner may read stays so.
+    if stat(self.path, &status) == 0 { _ = fchmod(descriptor, status.st_mode & 0o777) }
   }
 
   deinit {
@@ -49,7 +42,7 @@ final class AtomicOutput {
 
   static func failure(_ path: String) -> InputError {
     InputError(
-      "\(path): the file cannot be written (\(String(cString: strerror(errno)))), check its folder")
+      "\(path): the file cannot be written (\(String(cString: strerror(errno))))")
   }
 
   /// Adds bytes at the end.
