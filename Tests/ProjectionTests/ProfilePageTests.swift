@@ -37,6 +37,19 @@ import Testing
     #expect(page.split(separator: "\n").contains { $0 == line }, "\(line)")
   }
 
+  /// The combinations that placements are compared on.
+  @Test(arguments: ["core-1gbe", "core-100gbe", "h100-1gbe", "h100-100gbe"])
+  func profilesOfTheExamplesAreRead(_ name: String) throws {
+    let path = ProfileFixture.root + "/examples/clusters/\(name).yaml"
+    let profile = try ProfileLibrary.open(path, folders: [])
+    #expect(profile.name == name && profile.ranksPerNode == 4)
+    #expect(
+      profile.network.between.segments.map(\.bandwidth.value) == [
+        name.hasSuffix("-1gbe") ? 119.5e6 : 7e9
+      ])
+    #expect(page.contains("examples/clusters"))
+  }
+
   @Test func pageNamesEveryKeyOfTheFormat() throws {
     let words = Set(
       try ProfileFixture.complete().values.flatMap(\.path).filter {
