@@ -31,7 +31,7 @@ public enum OutputFile {
   ///   does not exist or cannot be written to.
   @discardableResult
   public static func requireWritable(_ path: String) throws -> String {
-    let target = resolved(path)
+    let target = try resolved(path)
     var status = stat()
     // Renaming over a device, a pipe or a folder would take its place instead of writing into it.
     guard stat(target, &status) != 0 || status.st_mode & S_IFMT == S_IFREG else {
@@ -69,8 +69,8 @@ public enum OutputFile {
   }
 
   /// Where a path leads through links, also those to a file that does not exist yet.
-  private static func resolved(_ path: String) -> String {
-    var path = path
+  private static func resolved(_ given: String) throws -> String {
+    var path = given
     // The system follows as many, see path_resolution(7).
     for _ in 0..<40 {
       if let whole = realpath(path, nil) {
@@ -83,7 +83,7 @@ public enum OutputFile {
       let link = String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
       path = link.hasPrefix("/") ? link : folder(of: path) + "/" + link
     }
-    return path
+    throw InputError("\(given): the file cannot be written, its links lead nowhere")
   }
 
   /// The folder that a path lies in.

@@ -82,7 +82,7 @@ struct CalibrateCommandTests {
       ("--tokens-per-rank", "99999999999999999999", "accepted are 1 to 65536"),
       ("--top-k", "65", "accepted are 1 to 64"), ("--steps", "7", "accepted are 8 to 10000"),
       ("--dtype", "int8", "--dtype int8 is unknown"),
-      ("--output", "/no such folder/x", "--output /no such folder/x is not a file"),
+      ("--output", "/no such folder/x", "there is no folder /no such folder"),
     ] {
       expectRefusal(try launch(2, ["calibrate", "--exchange", option, value]), part)
     }

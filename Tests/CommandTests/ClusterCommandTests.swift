@@ -168,7 +168,7 @@ struct ClusterCommandTests {
     }
     let cores = ProcessInfo.processInfo.activeProcessorCount
     try refuse(cores + 1, part: "there are more ranks than cores")
-    try refuse(1, "--output", "/no such folder/x", part: "--output /no such folder/x is not a file")
+    try refuse(1, "--output", "/no such folder/x", part: "there is no folder /no such folder")
     try refuse(2, "--line-rate", "25", part: "--line-rate is 25 without a unit")
     try refuse(1, "--line-rate", "25 Gbit/s", part: "--line-rate 25 Gbit/s has no effect on 1 node")
     try refuse(1, "--transport", "padded", part: "--transport padded cannot be projected")

@@ -57,7 +57,7 @@ struct PlaceRanksTests {
       (["--placement", "lpt", "--rank-speeds", "1,1,1,nan"], "\"nan\""),
       (["--placement", "eplb", "--rank-speeds", "1,1,1,1"], "does not look at speeds"),
       (["--placement", "eplb", "--current", "now.json"], "does not start from another"),
-      (["--placement", "swap"], "needs --current"),
+      (["--placement", "swap"], "--current of place"),
       (["--placement", "swap", "--current", "missing.json"], "missing.json"),
       (["--placement", "swap", "--current", "LICENSE"], "LICENSE"),
       (["--placement", "window"], "--workload"),

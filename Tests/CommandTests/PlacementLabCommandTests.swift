@@ -84,7 +84,7 @@ struct PlacementLabCommandTests {
       #expect(try #require(row["seconds_bound"] as? Double) <= time)
     }
     let refused = try place(arguments + ["--placement", "search+16", "--write", "p.json"])
-    #expect(refused.exitCode == 2 && refused.error.contains("4 ways to judge"), "\(refused.error)")
+    #expect(refused.exitCode == 2 && refused.error.contains("4 ways to fit"), "\(refused.error)")
   }
 
   @Test(
@@ -240,7 +240,7 @@ struct PlacementLabCommandTests {
       (["--replica-choice", "best"], "expert-rr"),
       (["--max-seconds", "nan"], "0 to 86400"),
       (["--judge", "router"], "live router"),
-      (["--cluster", "dgx-h100", "--ranks", "9", "--nodes", "2"], "divides the ranks"),
+      (["--cluster", "dgx-h100", "--ranks", "17", "--nodes", "2"], "9 ranks on a node"),
     ])
   func refusals(arguments: [String], words: String) throws {
     let outcome = try place(["--workload", "uniform"] + arguments)

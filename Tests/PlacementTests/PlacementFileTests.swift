@@ -120,9 +120,9 @@ import Workloads
       try read("\"experts\":5", "\"experts\":9000000000000000000")
     }
     expectInputError("layers is no list", "whole numbers") { try read("[0,1],\"name", "3,\"name") }
-    expectInputError("a number of physical_to_logical \"1.5\"") { try read("[[1,", "[[1.5,") }
+    expectInputError("a number of physical_to_logical \"1.5\"") { try read("[[3,", "[[1.5,") }
     expectInputError("physical_to_logical is no list, accepted is a list of whole numbers") {
-      try read("[[1,", "[7,[1,")
+      try read("[[3,", "[7,[3,")
     }
     expectInputError("placement f: expert", "is in no slot") {
       try read("\"experts\":5", "\"experts\":6")

@@ -61,7 +61,7 @@ public struct CourseReport {
 
   /// A policy in words, in lines that leave a table its width.
   static func words(_ policy: String) -> String {
-    TextTable.wrapped(policy.split(separator: ":").joined(separator: " "))
+    TextTable.wrapped(policy.split(separator: ":").joined(separator: " "), width: 16)
   }
 
   /// Steps in lines, a bar for the load above the mean.
