@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // epsim: tests that docs/clusters.md says what is shipped and what is accepted.
 
+import CostModel
 import Foundation
 import MoE
 import Projection
