@@ -70,11 +70,11 @@ public struct PlacementLabReport {
     return table.text
   }
 
-  /// A long name in lines that leave the table its width, broken before words and parameters.
+  /// A long name in lines that leave the table its width, broken before words, extra slots and parameters.
   static func broken(_ name: String, width: Int = 15) -> String {
     var pieces = [""]
     for character in name {
-      if character == ":" || character == " " { pieces.append("") }
+      if ":+ ".contains(character) { pieces.append("") }
       pieces[pieces.count - 1].append(character)
     }
     var lines = [pieces[0]]
