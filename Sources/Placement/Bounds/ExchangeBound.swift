@@ -28,8 +28,7 @@ struct ExchangeBound {
     let base =
       network.fixed.value + (nodes > 1 ? network.perNodeShare.value * (1 - 1 / nodes) : 0)
     guard nodes > 1 else { return Seconds(exchanges * base) }
-    // Which ranks send does not depend on the weights of copies.
-    let sends = OffNodeBound(windows, slotsPerRank: slotsPerRank, topology: topology).mustSend
+    let sends = OffNodeBound.mustSend(windows, slotsPerRank: slotsPerRank, topology: topology)
     let needs = (0..<topology.nodeCount).map { need(of: $0, weights: weights, sends: sends) }
     let bound = OffNodeBound(
       windows, slotsPerRank: slotsPerRank, topology: topology, weights: needs.map(\.perByte))

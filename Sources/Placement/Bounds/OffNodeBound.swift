@@ -16,8 +16,6 @@ public struct OffNodeBound: Sendable, Equatable {
   public let raw: Double
   /// Copies that leave their nodes, one per token and node; each times the weight of its node.
   public let nodeDedup: Double
-  /// [R] whether the tokens of a rank surely send something to other nodes, in every window.
-  public let mustSend: [Bool]
 
   /// Shapes: `slotsPerRank` [R]; `weights` [N], 1 of each node where they are nil.
   ///
@@ -35,17 +33,8 @@ public struct OffNodeBound: Sendable, Equatable {
       slotsPerRank.count == ranks && weights.count == nodes
         && windows.allSatisfy { $0.rankCount == ranks && $0.expertCount == experts },
       "\(slotsPerRank.count) ranks of slots, \(windows[0].rankCount) of tokens")
-    var room = Array(repeating: 0, count: nodes)
-    for (rank, node) in topology.nodeOfRank.enumerated() {
-      room[node] = min(experts, room[node] + slotsPerRank[rank])
-    }
+    let room = Self.room(slotsPerRank, topology: topology, expertCount: experts)
     let counts = windows.map(\.sourceCounts)
-    mustSend = topology.nodeOfRank.enumerated().map { rank, node in
-      counts.allSatisfy { counts in
-        let own = counts[rank * experts..<(rank + 1) * experts]
-        return own.count { $0 > 0 } > room[node]
-      }
-    }
     var assignments = Array(repeating: 0.0, count: nodes * experts)
     for (cell, count) in counts.lazy.flatMap({ $0.enumerated() }) {
       assignments[topology.nodeOfRank[cell / experts] * experts + cell % experts] += Double(count)
@@ -70,6 +59,34 @@ public struct OffNodeBound: Sendable, Equatable {
       covered += cover.savings(coveredBy: room[node], depth: depth)
     }
     nodeDedup = leaving(weighted(tokens).reduce(0, +), saved: weighted(covered))
+  }
+
+  /// [R] whether the tokens of a rank surely send something to other nodes, in every window.
+  ///
+  /// - Parameter slotsPerRank: [R]
+  /// - Precondition: slots and windows are those of the topology.
+  public static func mustSend(
+    _ windows: [RoutingBundles], slotsPerRank: [Int], topology: Topology
+  ) -> [Bool] {
+    let experts = windows[0].expertCount
+    let room = room(slotsPerRank, topology: topology, expertCount: experts)
+    let counts = windows.map(\.sourceCounts)
+    return topology.nodeOfRank.enumerated().map { rank, node in
+      counts.allSatisfy { counts in
+        counts[rank * experts..<(rank + 1) * experts].count { $0 > 0 } > room[node]
+      }
+    }
+  }
+
+  /// [N] experts that fit on each node.
+  private static func room(
+    _ slotsPerRank: [Int], topology: Topology, expertCount: Int
+  ) -> [Int] {
+    var room = Array(repeating: 0, count: topology.nodeCount)
+    for (rank, node) in topology.nodeOfRank.enumerated() {
+      room[node] = min(expertCount, room[node] + slotsPerRank[rank])
+    }
+    return room
   }
 }
 
